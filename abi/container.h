@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * container.h - Skerry's own system calls, as user space sees them.
+ *
+ * Numbers and names stand in abi/syscall.tbl. Every struct here is passed with
+ * its size; the kernel accepts a shorter one (missing fields read as zero) and
+ * a longer one if its tail is zero (-E2BIG otherwise), so that the structs can
+ * grow at the end. All fields are naturally aligned, little-endian, and the
+ * structs hold no padding that is not named.
+ */
+#ifndef ABI_CONTAINER_H
+#define ABI_CONTAINER_H
+
+#include <stdint.h>
+
+#define SYS_create_container 1000
+#define SYS_join_container 1001
+#define SYS_leave_container 1002
+#define SYS_destroy_container 1003
+#define SYS_spawncont 1004
+#define SYS_cfork 1005
+#define SYS_cpause 1006
+#define SYS_cresume 1007
+#define SYS_cstop 1008
+#define SYS_getcid 1009
+#define SYS_cinfo 1010
+
+#define CONTAINER_NAME_MAX 64     /* with the final NUL; [A-Za-z0-9][A-Za-z0-9_.-]* */
+#define CONTAINER_HOSTNAME_MAX 65 /* with the final NUL, as in struct utsname */
+#define CONTAINER_NO_LIMIT UINT64_MAX
+#define CONTAINER_NO_CONSOLE (-1)
+
+/*
+ * What spawncont() makes: a container without processes, in state CREATED,
+ * whose first process (born by cfork) will be its pid 1.
+ */
+struct container_spec {
+	char name[CONTAINER_NAME_MAX];         /* "": c<ID>. Taken: -EEXIST. Malformed: -EINVAL */
+	char hostname[CONTAINER_HOSTNAME_MAX]; /* "": the name */
+	char reserved0[7];                     /* zero */
+	uint64_t root;       /* address of a path: the directory that is / inside. -ENOENT, -ENOTDIR */
+	int32_t console;     /* virtual console number, or CONTAINER_NO_CONSOLE. -EBUSY if taken */
+	uint32_t flags;      /* CONTAINER_F_*; unknown bits: -EINVAL */
+	uint64_t pids_max;   /* processes and threads, or CONTAINER_NO_LIMIT */
+	uint64_t memory_max; /* bytes, kernel memory included, or CONTAINER_NO_LIMIT */
+};
+
+enum container_state {
+	CONTAINER_CREATED,  /* no process yet, or all that joined have left */
+	CONTAINER_RUNNING,
+	CONTAINER_PAUSED,   /* no user instruction runs */
+	CONTAINER_STOPPING, /* being killed, or pid 1 is exiting */
+	CONTAINER_STOPPED,  /* pid 1 has ended; exit_status is valid; may be started again */
+};
+
+struct cinfo {
+	uint64_t id, parent;
+	char name[CONTAINER_NAME_MAX];
+	char hostname[CONTAINER_HOSTNAME_MAX];
+	char reserved0[7];
+	uint32_t state;       /* enum container_state */
+	int32_t exit_status;  /* of pid 1, as wait4() reports it; 0 unless STOPPED */
+	int32_t console;      /* virtual console number, or CONTAINER_NO_CONSOLE */
+	uint32_t reserved1;
+	uint64_t pids_current, pids_max;     /* threads count, as in cgroup v2 */
+	uint64_t memory_current, memory_max; /* bytes */
+	uint64_t memory_peak, memory_oom_kills;
+	uint64_t pids_failed;                /* forks refused because of pids_max */
+	uint64_t cpu_user_usec, cpu_system_usec;
+	uint64_t created_nsec, started_nsec; /* CLOCK_REALTIME; 0: not started */
+};
+
+#endif
