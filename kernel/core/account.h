@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * account.h - hierarchical counters of what is used, with limits. Every
+ * container has one account; container 0's is the root and has no limit. A
+ * resource is charged before it is taken and uncharged after it is given back;
+ * a charge counts in the account and in all its ancestors, or nowhere.
+ *
+ * Memory is charged in bytes through per-CPU stocks (at most 64 KiB an account
+ * and CPU) that are drained before anything is refused, so the common charge
+ * touches no shared line. An account lives while anything is charged to it:
+ * account_release() by its container hands what remains to the parent in one
+ * step (a page's owner is then found through account_effective()).
+ */
+#ifndef CORE_ACCOUNT_H
+#define CORE_ACCOUNT_H
+
+#include "core/ref.h"
+#include "core/spinlock.h"
+
+enum resource {
+	RES_MEMORY, /* bytes: pages, slab objects, page tables, kernel stacks */
+	RES_PIDS,   /* threads */
+	RES_COUNT,
+};
+
+struct account_counter {
+	s64 current;    /* atomic; own use plus that of descendants (plus stocks) */
+	s64 max;        /* INT64_MAX: no limit; WRITE_ONCE by an ancestor's owner */
+	s64 peak;
+	u64 failed;     /* charges refused because of this limit */
+};
+
+struct account {
+	ref_t refs;
+	struct account *parent; /* NULL: the root. After release: who inherits */
+	struct account_counter res[RES_COUNT];
+	u64 oom_kills;
+	u64 oom_events; /* the limit was reached and reclaim did not help */
+	u32 id;         /* for traces: the container's */
+	bool released;
+};
+
+extern struct account account_root;
+
+/* A new child account with no limits: -ENOMEM. */
+int account_create(struct account *parent, struct account **out);
+struct account *account_get(struct account *a);
+void account_put(struct account *a);
+void account_release(struct account *a); /* its container is gone */
+/* a itself, or its nearest ancestor whose container still exists. */
+struct account *account_effective(struct account *a);
+
+/* 0, or -ENOMEM (memory) / -EAGAIN (pids) with nothing charged anywhere. */
+int charge(struct account *a, enum resource what, s64 n) __must_check;
+/* Charges even beyond the limit: for the few places that cannot fail. */
+void charge_force(struct account *a, enum resource what, s64 n);
+void uncharge(struct account *a, enum resource what, s64 n);
+s64 account_read(const struct account *a, enum resource what); /* drained, exact when quiet */
+/* The lowest limit of a and its ancestors, minus its use: what a could still take. */
+s64 account_available(const struct account *a, enum resource what);
+void account_set_max(struct account *a, enum resource what, s64 max);
+/* True if b is a or one of its descendants. */
+bool account_is_ancestor(const struct account *a, const struct account *b);
+void account_drain(void); /* all CPUs' stocks (leak checks, reading exactly) */
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * random.h - the kernel's random numbers: ChaCha20 (RFC 8439) keyed from the
+ * pool, with fast key erasure; the pool is small and
+ * is stirred by RDRAND/RDSEED, the TSC at interrupts and virtio-rng. Per-CPU state.
+ */
+#ifndef CORE_RANDOM_H
+#define CORE_RANDOM_H
+
+#include "lib/types.h"
+
+void random_bytes(void *p, size_t n);
+u64 random_u64(void);
+void random_add(const void *p, size_t n); /* entropy from a device or a user */
+bool random_ready(void);                  /* seeded from hardware */
+void random_init(void);
+
+#endif

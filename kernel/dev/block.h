@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * block.h - block devices: requests in sectors of 512 bytes, completed in any
+ * order. A request carries the account that caused it.
+ */
+#ifndef DEV_BLOCK_H
+#define DEV_BLOCK_H
+
+#include "core/account.h"
+#include "core/wait.h"
+#include "lib/types.h"
+
+enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD };
+
+struct page;
+struct block_segment {
+	struct page *page;
+	u32 offset, length; /* bytes; multiples of 512 */
+};
+
+struct block_request {
+	enum block_op op;
+	u64 sector;
+	struct block_segment *segments;
+	u32 segment_count;
+	struct account *account;
+	int status; /* 0 or -EIO, -EOPNOTSUPP, once done() is called */
+	void (*done)(struct block_request *r); /* interrupt context */
+	void *private;
+	struct list node;
+};
+
+struct block_device {
+	const char *name; /* "vda" */
+	u64 sectors;
+	bool read_only;
+	u32 segments_max;
+	void (*submit)(struct block_device *d, struct block_request *r); /* never fails; queues if full */
+	void *private;
+};
+
+int block_register(struct block_device *d);
+struct block_device *block_find(const char *name);
+int block_do(struct block_device *d, struct block_request *r); /* submit and wait: r->status */
+
+#endif

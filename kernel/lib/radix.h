@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * radix.h - a radix tree from u64 to pointer, 64 ways a level, as deep as its
+ * largest index needs. Writers hold the owner's lock; radix_get() may also run
+ * under RCU alone (nodes are freed after a grace period). Used for the page
+ * cache, descriptors of ids, and pid tables: idmap_* adds "lowest free index".
+ */
+#ifndef LIB_RADIX_H
+#define LIB_RADIX_H
+
+#include "lib/types.h"
+
+struct radix_node;
+
+struct radix {
+	struct radix_node *root;
+	unsigned height; /* levels; 0: empty */
+	u64 count;       /* entries */
+};
+
+void radix_init(struct radix *r);
+void *radix_get(const struct radix *r, u64 index); /* NULL: nothing there */
+/* Stores a non-NULL entry where none is: -EEXIST, -ENOMEM (nodes are charged as slab is). */
+int radix_insert(struct radix *r, u64 index, void *entry);
+void *radix_remove(struct radix *r, u64 index);         /* what was there, or NULL */
+void *radix_replace(struct radix *r, u64 index, void *entry); /* in place of a present one */
+/* The first entry at or after *index; sets *index to where it stands. NULL: none. */
+void *radix_next(const struct radix *r, u64 *index);
+void radix_destroy(struct radix *r); /* frees the nodes; entries must be gone or unowned */
+
+/* Ids from `min` to `max` inclusive, never reused before wrap: the search starts after the last. */
+struct idmap {
+	struct radix ids;
+	u64 min, max, last;
+};
+
+void idmap_init(struct idmap *m, u64 min, u64 max);
+/* Takes a free id for entry: -ENOSPC if all are taken, -ENOMEM. */
+int idmap_alloc(struct idmap *m, void *entry, u64 *id);
+
+#endif

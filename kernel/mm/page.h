@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page.h - physical pages: a buddy allocator with per-CPU caches of single pages.
+ *
+ * struct page describes one page of RAM; the array of them is mapped at
+ * PAGE_ARRAY. A page is free (in the buddy system or a CPU's cache: refs = 0),
+ * or allocated: refs > 0, and what the union means depends on its owner (flags).
+ * Allocating with an account charges it first and fails with NULL when that is
+ * refused; the last page_put() uncharges.
+ */
+#ifndef MM_PAGE_H
+#define MM_PAGE_H
+
+#include "arch/x86/mmu.h"
+#include "core/account.h"
+#include "lib/list.h"
+
+struct mapping;
+
+/* page->flags */
+#define PG_SLAB     BIT(0) /* slab owns it */
+#define PG_TABLE    BIT(1) /* a page table */
+#define PG_CACHE    BIT(2) /* in a page-cache mapping: mapping and index are valid */
+#define PG_ANON     BIT(3) /* anonymous user memory */
+#define PG_DIRTY    BIT(4)
+#define PG_UPTODATE BIT(5) /* holds the file's data */
+#define PG_LOCKED   BIT(6) /* I/O or truncation in progress: see pagecache.h */
+#define PG_RESERVED BIT(7) /* never freed: kernel image, holes */
+#define PG_WRITEBACK BIT(8)
+#define PG_LRU      BIT(9)
+#define PG_BUDDY    BIT(10)
+
+struct page {
+	u32 flags;        /* atomic where shared */
+	s32 refs;         /* references: mappings, cache, kernel users */
+	struct account *account; /* charged; NULL: the machine itself */
+	union {
+		struct {
+			struct mapping *mapping; /* PG_CACHE */
+			u64 index;               /* in pages */
+		};
+		struct { /* PG_SLAB: mm/slab.c's own */
+			void *slab_cache;
+			void *slab_free;
+		};
+	};
+	struct list list;  /* buddy, LRU or slab list */
+	s32 mapcount;      /* page-table entries that map it in user space */
+	u32 order;         /* of the block that this page heads */
+	u64 private;       /* the owner's */
+};
+_Static_assert(sizeof(struct page) == 64, "struct page must stay at 64 bytes");
+
+#define page_of_pfn(n) ((struct page *)PAGE_ARRAY + (n))
+static inline u64 page_pfn(const struct page *p) { return p - (struct page *)PAGE_ARRAY; }
+static inline paddr_t page_phys(const struct page *p) { return page_pfn(p) << PAGE_SHIFT; }
+static inline void *page_virt(const struct page *p) { return phys_to_virt(page_phys(p)); }
+static inline struct page *page_of_phys(paddr_t a) { return page_of_pfn(a >> PAGE_SHIFT); }
+static inline struct page *page_of_virt(const void *v) { return page_of_phys(virt_to_phys(v)); }
+
+/* flags of page_alloc */
+#define PAGE_ZERO    BIT(0) /* cleared */
+#define PAGE_KERNEL  BIT(1) /* may dip into the reserve */
+
+#define PAGE_ORDER_MAX 10 /* largest block: 4 MiB */
+
+void page_init(void); /* from boot_info; after arch_init_memory */
+/*
+ * 2^order contiguous pages with one reference on the head, charged to `account`
+ * (NULL: nobody). NULL: out of memory or over the limit. Never sleeps.
+ */
+struct page *page_alloc(unsigned order, u32 flags, struct account *account);
+static inline struct page *page_get(struct page *p)
+{
+	__atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
+	return p;
+}
+void page_put(struct page *p);             /* frees (all of the block) at zero */
+void page_free_range(paddr_t start, paddr_t end); /* gives boot memory (initrd, init code) to the allocator */
+/* A page's charge moves to another account (say, from the writer who left): -ENOMEM. */
+int page_recharge(struct page *p, struct account *to);
+
+struct page_stats {
+	u64 total, free, cached, slab, tables, kernel_stacks, anon; /* pages */
+};
+void page_stats(struct page_stats *s);  /* per-CPU caches included in free */
+void page_drain(void);                  /* per-CPU caches back to the buddy system */
+extern struct page *zero_page;          /* a page of zeros, PG_RESERVED */
+
+/* Called when memory is short, with no locks held, to free `pages`: returns how many it did. */
+struct shrinker {
+	const char *name;
+	u64 (*shrink)(struct account *a, u64 pages);
+	struct list node;
+};
+void shrinker_add(struct shrinker *s);
+
+/*
+ * At a fault or system-call boundary, after an allocation failed with -ENOMEM,
+ * with no lock held: reclaims, else picks a victim inside the account that is
+ * over its limit and kills it. 0: try again; -ENOMEM: current should fail or is
+ * being killed. proc hands over the killer by oom_set_killer.
+ */
+int memory_reclaim(struct account *a, u64 pages);
+void oom_set_killer(bool (*kill)(struct account *a)); /* kills one task charged below a; false: none */
+
+#endif
