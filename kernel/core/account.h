@@ -24,7 +24,7 @@ enum resource {
 };
 
 struct account_counter {
-	s64 current;    /* atomic; own use plus that of descendants (plus stocks) */
+	s64 used;       /* atomic; own use plus that of descendants (plus stocks) */
 	s64 max;        /* INT64_MAX: no limit; WRITE_ONCE by an ancestor's owner */
 	s64 peak;
 	u64 failed;     /* charges refused because of this limit */
