@@ -1,0 +1,47 @@
+# The programs that are put at /tests/ in the guest. Included by the top Makefile; needs nothing
+# from it. Rules: tests/guest/NAME.c -> build/tests/guest/NAME, static musl; with `build: glibc` in
+# its first line static glibc; with `build: both` also NAME.glibc. tests/guest/NAME.sh is copied.
+#
+#	make guest-tests     builds them
+#	make oracle          runs those that know no Skerry call on this machine's Linux, as root
+
+GUEST_DIR := build/tests/guest
+GUEST_SRC := $(sort $(wildcard tests/guest/*.c))
+GUEST_SH := $(sort $(wildcard tests/guest/*.sh))
+GUEST_GLIBC := $(if $(GUEST_SRC),$(shell awk 'FNR == 1 && /build: glibc/ { print FILENAME }' $(GUEST_SRC)))
+GUEST_BOTH := $(if $(GUEST_SRC),$(shell awk 'FNR == 1 && /build: both/ { print FILENAME }' $(GUEST_SRC)))
+GUEST_MUSL := $(filter-out $(GUEST_GLIBC),$(GUEST_SRC))
+
+GUEST_TESTS := $(patsubst tests/guest/%.c,$(GUEST_DIR)/%,$(GUEST_SRC)) \
+	$(patsubst tests/guest/%.c,$(GUEST_DIR)/%.glibc,$(GUEST_BOTH)) \
+	$(patsubst tests/guest/%.sh,$(GUEST_DIR)/%.sh,$(GUEST_SH))
+
+GUEST_CFLAGS := -O1 -g0 -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-result \
+	-Wno-nonnull -Wno-stringop-overflow -Wno-array-bounds -Wno-stringop-overread -Wno-format-truncation -fno-pie -no-pie -static -Iabi -I.
+# musl has no linux/ and asm/ headers of its own
+GUEST_MUSL_CFLAGS := -idirafter /usr/include/x86_64-linux-gnu -idirafter /usr/include
+
+.PHONY: guest-tests oracle
+guest-tests: $(GUEST_TESTS)
+
+$(GUEST_DIR):
+	@mkdir -p $@
+
+define guest_musl
+$(GUEST_DIR)/$(1): tests/guest/$(1).c $$(wildcard tests/guest/*.h) abi/container.h | $(GUEST_DIR)
+	musl-gcc $$(GUEST_CFLAGS) $$(GUEST_MUSL_CFLAGS) -s -o $$@ $$<
+endef
+define guest_glibc
+$(GUEST_DIR)/$(2): tests/guest/$(1).c $$(wildcard tests/guest/*.h) abi/container.h | $(GUEST_DIR)
+	gcc $$(GUEST_CFLAGS) -pthread -s -o $$@ $$< -lutil
+endef
+$(foreach f,$(GUEST_MUSL),$(eval $(call guest_musl,$(basename $(notdir $f)))))
+$(foreach f,$(GUEST_GLIBC),$(eval $(call guest_glibc,$(basename $(notdir $f)),$(basename $(notdir $f)))))
+$(foreach f,$(GUEST_BOTH),$(eval $(call guest_glibc,$(basename $(notdir $f)),$(basename $(notdir $f)).glibc)))
+
+$(GUEST_DIR)/%.sh: tests/guest/%.sh | $(GUEST_DIR)
+	cp $< $@ && chmod 755 $@
+
+# Linux is the oracle: what fails here is a wrong test. ctool and Skerry's calls are not there.
+oracle: $(GUEST_TESTS)
+	tests/guest-oracle $(filter-out %/ctool.sh,$(GUEST_TESTS))
