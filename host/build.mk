@@ -1,0 +1,69 @@
+# host/build.mk - what the host needs to pack and run a guest: the initramfs, its packer, the program that
+# runs QEMU for ./run, the ISO, and Linux as a stand-in kernel (./run --kernel linux).
+
+HOST_CC     ?= gcc
+HOST_CFLAGS  = -O2 -g -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -I. -Iuser/lib -MMD -MP
+BUSYBOX     ?= /bin/busybox
+# one time for all files of the archive: that of the source, so that equal sources give equal archives
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+HOST_OBJ := $(BUILD)/host/obj
+host_objs = $(patsubst %.c,$(HOST_OBJ)/%.o,$(sort $(wildcard $(1))))
+
+.PHONY: host initramfs iso
+host: $(BUILD)/host/vm $(BUILD)/host/mkcpio
+initramfs: $(BUILD)/initramfs.cpio ## build/initramfs.cpio
+iso: $(BUILD)/skerry.iso ## build/skerry.iso, boots by GRUB
+
+$(HOST_OBJ)/%.o: %.c host/build.mk
+	@mkdir -p $(@D)
+	$(HOST_CC) $(HOST_CFLAGS) -c -o $@ $<
+
+$(BUILD)/host/vm: $(call host_objs,host/vm/*.c) $(call host_objs,user/lib/link.c user/lib/tree.c user/lib/pump.c)
+	@mkdir -p $(@D)
+	$(HOST_CC) -o $@ $^
+
+$(BUILD)/host/mkcpio: $(call host_objs,host/mkcpio.c)
+	@mkdir -p $(@D)
+	$(HOST_CC) -o $@ $^
+
+# the image holds the programs without their debug sections; build/user/NAME has them for gdb
+$(BUILD)/image/%: $(BUILD)/user/%
+	@mkdir -p $(@D)
+	strip -o $@ $<
+
+IMAGE_BINS := $(USER_NAMES:%=$(BUILD)/image/%)
+$(BUILD)/initramfs.cpio: $(BUILD)/host/mkcpio host/image/list $(wildcard host/image/etc/*) $(BUSYBOX) $(IMAGE_BINS)
+	host/image/list $(BUSYBOX) $(IMAGE_BINS) > $@.list
+	$(BUILD)/host/mkcpio $(SOURCE_DATE_EPOCH) < $@.list > $@.new
+	@mv $@.new $@
+
+# ---- an ISO image for a PC: GRUB loads the kernel by its multiboot2 header ----
+$(BUILD)/skerry.iso: $(BUILD)/skerry.elf $(BUILD)/initramfs.cpio host/image/grub.cfg
+	@rm -rf $(BUILD)/iso && mkdir -p $(BUILD)/iso/boot/grub
+	cp $(BUILD)/skerry.elf $(BUILD)/initramfs.cpio $(BUILD)/iso/boot/
+	cp host/image/grub.cfg $(BUILD)/iso/boot/grub/
+	grub-mkrescue -o $@.new $(BUILD)/iso > $@.log 2>&1 || { cat $@.log >&2; exit 1; }
+	@mv $@.new $@
+
+# ---- Linux as a stand-in: Debian's cloud kernel, downloaded and unpacked, not installed ----
+# It takes virtio as modules; a second cpio segment replaces /init by a script that loads them first.
+LINUX_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kbench/linux
+LINUX_MODULES = virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_mmio virtio_blk \
+	rng-core virtio-rng virtio_console
+$(LINUX_DIR)/boot:
+	$(MAKE) -C bench $@
+$(BUILD)/linux/vmlinuz: | $(LINUX_DIR)/boot
+	@mkdir -p $(@D)
+	cp $(LINUX_DIR)/boot/vmlinuz-* $@
+$(BUILD)/linux/initramfs.cpio: $(BUILD)/initramfs.cpio host/image/linux-init | $(LINUX_DIR)/boot
+	@mkdir -p $(@D)
+	{ echo "dir modules 755"; echo "file init 755 host/image/linux-init"; \
+	  echo "file sbin/skerry-init 755 $(BUILD)/image/init"; \
+	  n=10; for m in $(LINUX_MODULES); do f=$$(find $(LINUX_DIR)/lib/modules -name $$m.ko); n=$$((n + 1)); \
+	  [ -z "$$f" ] || echo "file modules/$$n-$$m.ko 644 $$f"; done; } > $@.list
+	$(BUILD)/host/mkcpio $(SOURCE_DATE_EPOCH) < $@.list > $@.modules
+	cat $(BUILD)/initramfs.cpio $@.modules > $@.new
+	@mv $@.new $@
+
+-include $(shell find $(HOST_OBJ) -name '*.d' 2>/dev/null)
