@@ -23,9 +23,10 @@ KFLAGS  := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -m
            -Ikernel -I. -I$(GEN) $(KWARN) -MMD -MP
 # The debug kernel. kernel/core/kasan.c says which files must not be instrumented.
 KDEBUG  := -DDEBUG=1 -fsanitize=undefined -fno-sanitize=alignment,shift-base \
-           -fsanitize=kernel-address -fasan-shadow-offset=0xdfffd00000000000 \
+           -fsanitize=kernel-address -fasan-shadow-offset=0xdffff00000000000 \
            --param=asan-globals=0 --param=asan-stack=0 --param=asan-instrumentation-with-call-threshold=0
-NOSAN   := kernel/core/kasan.c kernel/core/ubsan.c kernel/arch/x86/boot.c kernel/lib/string.c
+NOSAN   := kernel/core/kasan.c kernel/core/ubsan.c kernel/arch/x86/boot.c kernel/lib/string.c \
+           kernel/arch/x86/vdso/vdso.c
 ifeq ($(DEBUG),1)
 KFLAGS  += $(KDEBUG)
 else

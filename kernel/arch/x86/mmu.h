@@ -6,7 +6,8 @@
  *	0xffff800000000000    .. direct map of all physical memory (64 TiB)
  *	0xffffc00000000000    .. struct page array
  *	0xffffc80000000000    .. kernel virtual space: stacks, vmalloc, device memory
- *	0xfffff00000000000-ish   KASAN shadow (debug; see core/kasan.c)
+ *	0xffffca0000000000    .. device memory (mmio_map)
+ *	0xffffe00000000000    .. KASAN's shadow of the upper half (debug; see core/kasan.c)
  *	0xffffffff80000000    .. the kernel image
  *
  * The upper half is the same in every address space: its 256 top-level entries
@@ -25,6 +26,12 @@ struct aspace;
 #define PAGE_ARRAY     0xffffc00000000000ull
 #define VSPACE_START   0xffffc80000000000ull
 #define VSPACE_END     0xffffca0000000000ull
+#define MMIO_START     0xffffca0000000000ull
+#define MMIO_END       0xffffca8000000000ull
+/* The shadow byte of address a is at (a >> 3) + KASAN_OFFSET (the Makefile passes the same number). */
+#define KASAN_OFFSET       0xdffff00000000000ull
+#define KASAN_SHADOW_START 0xffffe00000000000ull
+#define KASAN_SHADOW_END   0xfffff00000000000ull
 #define KERNEL_BASE    0xffffffff80000000ull
 
 static inline void *phys_to_virt(paddr_t p) { return (void *)(DIRECT_MAP + p); }
@@ -57,23 +64,51 @@ static inline unsigned pt_index(u64 va, unsigned level)
 extern pte_t kernel_pml4[PT_ENTRIES];
 void mmu_init(void);                 /* the final kernel map; after the boot map, before page_init */
 void mmu_init_cpu(void);             /* CR0, CR4, EFER, PAT of this CPU */
-/* Fills the upper half of a fresh top-level table. */
+/* Fills the upper half of a fresh (zeroed) top-level table. */
 void mmu_copy_kernel_half(pte_t *pml4);
 
 /* Maps one page of kernel virtual space (VSPACE). The tables in between exist or are made: -ENOMEM. */
 int kernel_map_page(u64 va, paddr_t pa, u64 flags);
 paddr_t kernel_unmap_page(u64 va); /* the page that was there; the caller flushes */
+/* The same for many pages, with large ones where both addresses are aligned; never unmapped. */
+int kernel_map_range(u64 va, paddr_t pa, size_t size, u64 flags);
+/*
+ * What is mapped at va, in the kernel's half: 0: nothing. In a debug kernel the
+ * whole shadow is mapped to one page of zeros ("all accessible") at first, which
+ * counts as nothing here; kernel_map_page replaces it page by page.
+ */
+paddr_t kernel_lookup_page(u64 va);
+
+/*
+ * Memory before page_init: n zeroed pages, recorded in boot_info.reserved.
+ * page_init takes the ranges over when it has no more need of this; main then
+ * calls boot_alloc_close(), and page tables come from page_alloc().
+ */
+paddr_t boot_alloc_pages(size_t n);
+void boot_alloc_close(void);
+
 /* Maps device memory uncached; never unmapped. Panics if space is exhausted at boot. */
 volatile void *mmio_map(paddr_t pa, size_t size);
 
-/* Loads an address space on this CPU: writes CR3 only if it changes. aspace NULL: keeps (lazy). */
+/*
+ * Loads an address space on this CPU: writes CR3 only if it changes. NULL: a
+ * kernel thread, which keeps what is loaded (lazily).
+ */
 void mmu_switch(struct aspace *as);
-/* On every CPU that has `as` loaded; waits until all have done it. */
+/*
+ * On every CPU that runs in `as`; waits until all have done it. A CPU that has it
+ * loaded lazily flushes when it comes back to it. Only for changed leaf entries:
+ * before the memory of a page table is freed, call tlb_flush_all_of, which waits
+ * for the lazy CPUs too.
+ */
 void tlb_flush_range(struct aspace *as, u64 start, u64 end);
 void tlb_flush_all_of(struct aspace *as);
 void tlb_flush_page_local(u64 va);
 void tlb_flush_kernel(u64 start, u64 end); /* VSPACE, on all CPUs */
-/* as is going away: no CPU may keep it loaded (lazily). */
+/*
+ * as is going away: no CPU keeps it loaded when this returns. Free of cost if no
+ * CPU has it: so tear an address space down after the last switch away from it.
+ */
 void mmu_forget(struct aspace *as);
 
 #endif
