@@ -11,6 +11,7 @@
 #include "tap.h"
 #include <dirent.h>
 #include <sys/stat.h>
+#include <linux/stat.h>
 
 static char scratch_path[64];
 
