@@ -60,7 +60,7 @@ struct process {
 	enum process_state state;     /* tree_lock */
 	struct process *parent;       /* tree_lock; counted */
 	struct list children, sibling; /* tree_lock */
-	struct list threads;          /* tree_lock; task->thread_node */
+	struct list threads;          /* task->thread_node; changed under tree_lock and signal_lock, read under either */
 	u32 thread_count;             /* tree_lock: not yet exited */
 	struct task *leader;
 	struct process_group *group;  /* tree_lock */
@@ -142,6 +142,9 @@ void sched_start(struct task *t); /* first wake-up of a new task */
 void sched_idle_loop(void) __noreturn;
 void sched_tick(void);           /* from the timer interrupt */
 int task_create(struct process *p, struct task **out); /* kernel stack, fpu, charged to current->account */
+/* CPU time of one task, the running span included. */
 void process_account_time(struct task *t, ktime_t *utime, ktime_t *stime);
+/* Of all its threads, dead ones too; signal_lock held. */
+void process_cpu_time(struct process *p, ktime_t *utime, ktime_t *stime);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "core/task.h"
 #include "core/time.h"
+#include "lib/radix.h"
 
 #define NSIG 64
 typedef u64 sigset_t; /* bit n-1: signal n */
@@ -22,7 +23,7 @@ enum {
 	SIGHUP = 1, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGUSR1, SIGSEGV,
 	SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGSTKFLT, SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN,
 	SIGTTOU, SIGURG, SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGWINCH, SIGIO, SIGPWR, SIGSYS,
-	SIGRTMIN = 32,
+	SIGRTMIN = 32, /* as the kernel counts: libcs keep the first two or three for themselves */
 };
 
 /* siginfo_t of x86-64: 128 bytes; the union's members at Linux's offsets. */
@@ -74,15 +75,33 @@ struct sighand { /* handlers: shared by threads and by CLONE_SIGHAND */
 	struct sigaction_kernel action[NSIG];
 };
 
-struct signal_shared { /* per process; owned by it */
+/* A CPU-time timer: expires when the process has used that much. */
+struct cpu_timer {
+	ktime_t expires; /* in CPU time; KTIME_NEVER: not armed */
+	ktime_t interval;
+};
+
+/*
+ * Stopping: RUNNING -> STOPPING (a stop signal was taken; threads park one by
+ * one) -> STOPPED (the last has parked; the parent is told) -> RUNNING (SIGCONT,
+ * or SIGKILL). Changed under signal_lock.
+ */
+enum stop_state { STOP_NONE, STOP_STOPPING, STOP_STOPPED };
+
+struct signal_shared { /* per process; owned by it; signal_lock unless said */
 	struct sighand *hand;
 	struct sigpending pending;
 	struct process *process;
+	enum stop_state stop;
+	u32 stop_left;                /* threads that have not parked yet */
+	int notify_parent;            /* CLD_STOPPED or CLD_CONTINUED that a thread must still report; 0 */
+	struct waitq parked;
 	struct timer real_timer;      /* ITIMER_REAL, alarm */
+	ktime_t real_expires;         /* KTIME_NEVER: not armed */
 	ktime_t real_interval;
-	ktime_t virt_left, virt_interval, prof_left, prof_interval;
-	struct list posix_timers;
-	u32 next_timer_id;
+	struct timer cpu_poll;        /* looks at the CPU clock when a cpu_timer could expire */
+	struct cpu_timer virt, prof, limit; /* user time, all time, RLIMIT_CPU */
+	struct idmap posix_timers;    /* id -> struct posix_timer */
 	u32 queued;                   /* entries, against RLIMIT_SIGPENDING */
 };
 
@@ -92,6 +111,10 @@ struct task_signals { /* per task; task->signals */
 	u64 altstack_base, altstack_size;
 	u32 altstack_flags;
 	int pdeath_signal;
+	sigset_t waiting; /* what sigtimedwait sleeps for */
+	sigset_t forced;  /* faults that kill even pid 1 of a container */
+	u64 fault_error;  /* for the signal frame (REG_ERR, REG_TRAPNO) */
+	int fault_trapno;
 };
 
 int signals_create_task(struct task *t, const struct task *parent);     /* -ENOMEM */
@@ -122,7 +145,35 @@ void signal_recompute(struct task *t);  /* WORK_SIGNAL from pending and blocked;
 /* From task_user_work: delivers or acts on what is pending; handles syscall restart. */
 void signal_deliver(struct trapframe *f);
 
-/* CPU-time interval timers, from the scheduler's tick. */
-void signal_account_tick(struct task *t, ktime_t user, ktime_t system);
+/* A thread has left process->threads: others take over what it was to handle. signal_lock held. */
+void signal_thread_left(struct process *p);
+
+/* Queued entries (signal.c), for those that send and dequeue. */
+struct sigqueue_entry *sigqueue_alloc(struct process *p, bool force); /* NULL: limit or memory */
+void sigqueue_free(struct process *p, struct sigqueue_entry *e);
+void sigpending_init(struct sigpending *p);
+void sigpending_remove(struct process *p, struct sigpending *s, sigset_t set);
+/* Takes the next signal of `set` (or, any_order false, in delivery order): its number or 0. */
+int signal_dequeue(struct task *t, sigset_t allowed, struct siginfo *info);
+/* Arms again a POSIX timer whose signal was taken, and tells its overrun count. */
+void posix_timer_dequeued(struct posix_timer *t, struct siginfo *info);
+void timers_destroy_process(struct process *p); /* interval and POSIX timers; sleeps */
+void timers_exec(struct process *p);            /* POSIX timers do not survive exec */
+void timers_init_process(struct process *p);
+void cpu_limit_changed(struct process *p);      /* RLIMIT_CPU was set */
+
+/* clocks (proc/clock.c): -EINVAL for an unknown id */
+int clock_read(s32 id, s64 *ns);
+
+static inline bool signal_is_stop(int sig)
+{
+	return sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+}
+#define SIGSET_STOP (SIGBIT(SIGSTOP) | SIGBIT(SIGTSTP) | SIGBIT(SIGTTIN) | SIGBIT(SIGTTOU))
+#define SIGSET_IGNORED (SIGBIT(SIGCHLD) | SIGBIT(SIGCONT) | SIGBIT(SIGURG) | SIGBIT(SIGWINCH))
+#define SIGSET_SYNC (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGFPE) | SIGBIT(SIGSYS))
+#define SIGSET_UNBLOCKABLE (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
+
+enum { CLD_EXITED = 1, CLD_KILLED, CLD_DUMPED, CLD_TRAPPED, CLD_STOPPED, CLD_CONTINUED };
 
 #endif

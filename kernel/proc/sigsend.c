@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sigsend.c - sending signals: from the kernel, from kill(2) and its relatives.
+ *
+ * signal_send_process() and signal_send_task() need no lock and may be called in
+ * interrupt context; they take signal_lock. Whoever sends to a group holds
+ * tree_lock around the walk (RANK_PROCESS_TREE < RANK_SIGNAL).
+ *
+ * A container's pid 1 gets only signals that it handles, except SIGKILL and
+ * SIGSTOP from outside its container (man 7 pid_namespaces).
+ */
+#include "proc/signal.h"
+#include "arch/x86/smp.h"
+#include "arch/x86/uaccess.h"
+#include "lib/string.h"
+#include "core/trace.h"
+#include "proc/process.h"
+#include "syscalls.h"
+
+/* Makes t look at its work word soon, wherever it is. */
+static void task_notice(struct task *t)
+{
+	if (sched_wake(t) || t == current)
+		return;
+	if (READ_ONCE(t->sched.on_cpu))
+		smp_request(READ_ONCE(t->sched.cpu), CPU_REQ_RESCHED);
+}
+
+/* --- what arrives: signal_lock held in all of these --- */
+
+static u64 handler_of(const struct process *p, int sig)
+{
+	return p->signals->hand->action[sig - 1].handler;
+}
+
+/* Would the signal do nothing if delivered now? Blocked ones are kept: the handler may change. */
+static bool signal_has_no_effect(const struct process *p, const struct task *t, int sig, bool from_outside)
+{
+	const struct task_signals *ts = t ? t->signals : p->leader->signals;
+	u64 handler = handler_of(p, sig);
+
+	if (p->pids && p->pids->init == p && handler == SIG_DFL &&
+	    !(from_outside && (sig == SIGKILL || sig == SIGSTOP)))
+		return true;
+	if (ts && (ts->blocked & SIGBIT(sig)))
+		return false;
+	return handler == SIG_IGN || (handler == SIG_DFL && (SIGBIT(sig) & SIGSET_IGNORED));
+}
+
+static void pending_remove_everywhere(struct process *p, sigset_t set)
+{
+	struct task *t;
+
+	sigpending_remove(p, &p->signals->pending, set);
+	list_for_each(t, &p->threads, thread_node)
+		if (t->signals)
+			sigpending_remove(p, &((struct task_signals *)t->signals)->pending, set);
+}
+
+/* SIGCONT ends a stop whatever is done with it afterwards. */
+static void stop_end(struct process *p)
+{
+	struct signal_shared *sh = p->signals;
+	struct task *t;
+
+	if (sh->stop == STOP_NONE)
+		return;
+	sh->notify_parent = CLD_CONTINUED;
+	sh->stop = STOP_NONE;
+	p->stopped = false;
+	list_for_each(t, &p->threads, thread_node) {
+		task_clear_work(t, WORK_STOP);
+		task_set_work(t, WORK_SIGNAL); /* somebody reports */
+	}
+	waitq_wake_all(&sh->parked, 0);
+}
+
+/* The effects that a signal has at once, even if blocked or ignored. */
+static void signal_side_effects(struct process *p, int sig)
+{
+	if (signal_is_stop(sig)) {
+		pending_remove_everywhere(p, SIGBIT(SIGCONT));
+	} else if (sig == SIGCONT) {
+		pending_remove_everywhere(p, SIGSET_STOP);
+		stop_end(p);
+	}
+}
+
+static bool task_takes(const struct task *t, int sig)
+{
+	const struct task_signals *ts = t->signals;
+
+	return ts && t->state != TASK_DEAD && (sig == SIGKILL || !(ts->blocked & SIGBIT(sig)));
+}
+
+/* The thread that is to take a process-wide signal: current, the leader, or any that does not block it. */
+static struct task *signal_pick_task(struct process *p, int sig)
+{
+	struct task *t;
+
+	if (current && current->process == p && task_takes(current, sig))
+		return current;
+	list_for_each(t, &p->threads, thread_node)
+		if (task_takes(t, sig))
+			return t;
+	return NULL;
+}
+
+static int pending_add(struct process *p, struct sigpending *s, int sig, const struct siginfo *info)
+{
+	struct sigqueue_entry *e;
+
+	if (sig < SIGRTMIN && (s->set & SIGBIT(sig)))
+		return 0; /* standard signals are pending once */
+	if (info) {
+		e = sigqueue_alloc(p, sig < SIGRTMIN);
+		if (e) {
+			e->info = *info;
+			list_append(&s->queue, &e->node);
+		} else if (sig >= SIGRTMIN && info->code != SI_USER) {
+			return -EAGAIN;
+		}
+	}
+	s->set |= SIGBIT(sig);
+	return 0;
+}
+
+static void signal_kill_locked(struct process *p)
+{
+	struct task *t;
+
+	p->signals->pending.set |= SIGBIT(SIGKILL);
+	stop_end(p);
+	p->signals->notify_parent = 0; /* its death is what the parent hears of */
+	list_for_each(t, &p->threads, thread_node) {
+		task_set_work(t, WORK_SIGNAL | WORK_KILLED);
+		task_notice(t);
+	}
+}
+
+/* t NULL: to the process. */
+static int signal_send_locked(struct process *p, struct task *t, int sig, const struct siginfo *info)
+{
+	bool from_outside = !current || !current->process || current->process->pids != p->pids;
+	struct task_signals *ts = t ? t->signals : NULL;
+	int err;
+
+	if (!p->signals || (t && !ts))
+		return 0; /* it is gone: as if it had died of it */
+	signal_side_effects(p, sig);
+	if (signal_has_no_effect(p, t, sig, from_outside))
+		return 0;
+	if (sig == SIGKILL) {
+		signal_kill_locked(p);
+		return 0;
+	}
+	err = pending_add(p, t ? &ts->pending : &p->signals->pending, sig, info);
+	if (err)
+		return err;
+	if (!t)
+		t = signal_pick_task(p, sig);
+	else if (!task_takes(t, sig))
+		t = NULL;
+	if (t) {
+		task_set_work(t, WORK_SIGNAL);
+		task_notice(t);
+	} else {
+		/* sigtimedwait and signalfd sleep on blocked signals: they look again. */
+		struct task *waiter;
+		list_for_each(waiter, &p->threads, thread_node)
+			if (waiter->signals && ((struct task_signals *)waiter->signals)->waiting & SIGBIT(sig))
+				sched_wake(waiter);
+	}
+	return 0;
+}
+
+int signal_send_process(struct process *p, int sig, const struct siginfo *info)
+{
+	int err;
+
+	spin_lock(&p->signal_lock);
+	err = signal_send_locked(p, NULL, sig, info);
+	spin_unlock(&p->signal_lock);
+	trace(TRACE_SIGNAL, sig, p->pid);
+	return err;
+}
+
+int signal_send_task(struct task *t, int sig, const struct siginfo *info)
+{
+	int err;
+
+	spin_lock(&t->process->signal_lock);
+	err = signal_send_locked(t->process, t, sig, info);
+	spin_unlock(&t->process->signal_lock);
+	return err;
+}
+
+void signal_kill_process(struct process *p)
+{
+	spin_lock(&p->signal_lock);
+	if (p->signals)
+		signal_kill_locked(p);
+	spin_unlock(&p->signal_lock);
+}
+
+void signal_send_self(int sig)
+{
+	if (!current->signals) /* a kernel thread */
+		return;
+	signal_send_task(current, sig, NULL);
+}
+
+/* Linux's force_sig_fault: cannot be blocked, ignored, or survived by pid 1. */
+void signal_fault(int sig, int code, uaddr_t address, int trapno, u64 error_code)
+{
+	struct process *p = current->process;
+	struct task_signals *ts = current->signals;
+	struct siginfo info = { .signo = sig, .code = code, .fault.address = address };
+	struct sigaction_kernel *a;
+
+	current->fault_address = address;
+	ts->fault_trapno = trapno;
+	ts->fault_error = error_code;
+	spin_lock(&p->signal_lock);
+	a = &p->signals->hand->action[sig - 1];
+	if (a->handler == SIG_IGN || (ts->blocked & SIGBIT(sig))) {
+		a->handler = SIG_DFL;
+		ts->blocked &= ~SIGBIT(sig);
+	}
+	if (a->handler == SIG_DFL)
+		ts->forced |= SIGBIT(sig); /* also for a container's pid 1 */
+	sigpending_remove(p, &ts->pending, SIGBIT(sig));
+	pending_add(p, &ts->pending, sig, &info);
+	task_set_work(current, WORK_SIGNAL);
+	spin_unlock(&p->signal_lock);
+}
+
+/* --- who may, and what the receiver is told --- */
+
+bool signal_may(const struct process *target, int sig)
+{
+	const struct cred *c = current->cred, *t;
+	bool same;
+
+	if (target == current->process)
+		return true;
+	rcu_read_lock();
+	t = rcu_dereference(target->leader->cred);
+	same = c->euid == t->suid || c->euid == t->uid || c->uid == t->suid || c->uid == t->uid;
+	rcu_read_unlock();
+	if (same || may(target->leader->owner, CAP_KILL))
+		return true;
+	return sig == SIGCONT && target->group && target->group->session == current_session();
+}
+
+void signal_init_info(struct siginfo *i, int sig, int code)
+{
+	memset(i, 0, sizeof(*i));
+	i->signo = sig;
+	i->code = code;
+	i->kill.pid = current->process->pid;
+	i->kill.uid = current->cred->uid;
+}
+
+/* The sender's pid as the receiver knows it: 0 for one from outside. */
+static void info_for(struct siginfo *i, const struct process *target)
+{
+	i->kill.pid = process_pid_in(current->process, target->pids);
+}
+
+/* One target of kill(2): -EPERM, or 0. sig 0 only asks. */
+static int kill_one(struct process *p, int sig, struct siginfo *info)
+{
+	if (!signal_may(p, sig))
+		return -EPERM;
+	if (!sig)
+		return 0;
+	info_for(info, p);
+	return signal_send_process(p, sig, info);
+}
+
+static int kill_group(struct process_group *g, int sig, struct siginfo *info)
+{
+	struct process *p;
+	int result = -ESRCH;
+
+	spin_lock(&tree_lock);
+	list_for_each(p, &g->members, group_node) {
+		int err = kill_one(p, sig, info);
+		if (!err || result == -ESRCH)
+			result = err;
+	}
+	spin_unlock(&tree_lock);
+	return result;
+}
+
+/* Everyone that current's container knows, but pid 1 and itself. */
+static int kill_everyone(int sig, struct siginfo *info)
+{
+	struct pid_table *table = current->process->pids;
+	struct process *p;
+	int result = -ESRCH;
+
+	spin_lock(&tree_lock);
+	list_for_each(p, &table->all, table_node) {
+		int err;
+		if (p == current->process || p == table->init)
+			continue;
+		err = kill_one(p, sig, info);
+		if (err != -EPERM || result == -ESRCH)
+			result = err;
+	}
+	spin_unlock(&tree_lock);
+	return result;
+}
+
+static int kill_process(u32 pid, int sig, struct siginfo *info)
+{
+	struct process *p;
+	int err = process_find(pid, &p);
+
+	if (err)
+		return err;
+	err = kill_one(p, sig, info);
+	process_put(p);
+	return err;
+}
+
+s64 sys_kill(int pid, int sig)
+{
+	struct process_group *g;
+	struct siginfo info;
+	int err;
+
+	if (sig < 0 || sig > NSIG)
+		return -EINVAL;
+	signal_init_info(&info, sig, SI_USER);
+	if (pid > 0)
+		return kill_process(pid, sig, &info);
+	if (pid == -1)
+		return kill_everyone(sig, &info);
+	if (pid == INT32_MIN)
+		return -ESRCH;
+	if (!pid)
+		return kill_group(current_group(), sig, &info);
+	err = group_find(-pid, &g);
+	if (err)
+		return err;
+	err = kill_group(g, sig, &info);
+	group_put(g);
+	return err;
+}
+
+/* tkill, tgkill, rt_tgsigqueueinfo. tgid < 0: any. */
+static int kill_task(int tgid, int tid, int sig, struct siginfo *info)
+{
+	struct task *t;
+	int err;
+
+	if (tid <= 0 || tgid == 0)
+		return -EINVAL;
+	err = task_find(tid, &t);
+	if (err)
+		return err;
+	if (tgid > 0 && t->process->pid != (u32)tgid &&
+	    process_pid_in(t->process, current->process->pids) != (u32)tgid)
+		err = -ESRCH;
+	else if (sig < 0 || sig > NSIG)
+		err = -EINVAL;
+	else if (!signal_may(t->process, sig))
+		err = -EPERM;
+	else if (sig) {
+		if (info->code <= 0)
+			info_for(info, t->process);
+		err = signal_send_task(t, sig, info);
+	}
+	task_put(t);
+	return err;
+}
+
+s64 sys_tkill(int tid, int sig)
+{
+	struct siginfo info;
+
+	signal_init_info(&info, sig, SI_TKILL);
+	return kill_task(-1, tid, sig, &info);
+}
+
+s64 sys_tgkill(int tgid, int tid, int sig)
+{
+	struct siginfo info;
+
+	if (tgid <= 0)
+		return -EINVAL;
+	signal_init_info(&info, sig, SI_TKILL);
+	return kill_task(tgid, tid, sig, &info);
+}
+
+/* The sender fills siginfo itself, but may not pretend to be the kernel or kill(2) to others. */
+static int queued_info_from_user(struct siginfo *info, int target, int sig, uaddr_t uinfo)
+{
+	if (get_user(info, uinfo))
+		return -EFAULT;
+	info->signo = sig;
+	if ((info->code >= 0 || info->code == SI_TKILL) && (u32)target != current->process->pid)
+		return -EPERM;
+	return 0;
+}
+
+s64 sys_rt_sigqueueinfo(int pid, int sig, uaddr_t uinfo)
+{
+	struct siginfo info;
+	struct process *p;
+	int err = queued_info_from_user(&info, pid, sig, uinfo);
+
+	if (err)
+		return err;
+	if (sig < 0 || sig > NSIG)
+		return -EINVAL;
+	err = pid > 0 ? process_find(pid, &p) : -ESRCH;
+	if (err)
+		return err;
+	if (!signal_may(p, sig))
+		err = -EPERM;
+	else if (sig)
+		err = signal_send_process(p, sig, &info);
+	process_put(p);
+	return err;
+}
+
+s64 sys_rt_tgsigqueueinfo(int tgid, int tid, int sig, uaddr_t uinfo)
+{
+	struct siginfo info;
+	int err;
+
+	if (tgid <= 0 || tid <= 0)
+		return -EINVAL;
+	err = queued_info_from_user(&info, tgid, sig, uinfo);
+	return err ? err : kill_task(tgid, tid, sig, &info);
+}
