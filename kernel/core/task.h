@@ -20,6 +20,7 @@
 #include "core/cred.h"
 #include "core/ref.h"
 #include "core/wait.h"
+#include "lib/tree.h"
 
 struct aspace;     /* mm/aspace.h */
 struct fd_table;   /* fs/fdtable.h */
@@ -53,15 +54,19 @@ struct restart {
 };
 
 struct sched_entity { /* proc/sched's; R: runqueue lock of its CPU */
-	struct list node;
-	u32 cpu;        /* where it runs or last ran */
-	bool on_queue;
-	bool on_cpu;    /* its stack is in use: a waker on another CPU waits for false */
-	u64 affinity;   /* bit per CPU */
-	s8 nice;
-	u8 policy;
-	u64 vruntime;
-	ktime_t slice_start;
+	struct tree_node node; /* R: in its queue */
+	u64 vruntime;          /* R: weighted ns; of real-time policies: order of arrival */
+	u32 cpu;               /* R: where it runs or last ran */
+	u32 slowness;          /* R: vruntime per ns of run time, 16.16; from nice and policy */
+	bool on_queue;         /* R */
+	bool on_cpu;           /* its stack is in use: no other CPU may run it */
+	s8 nice;               /* R */
+	u8 policy;             /* R: SCHED_* */
+	u8 rt_priority;        /* R: 1..99 for SCHED_FIFO and SCHED_RR, else 0 */
+	bool reset_on_fork;    /* R */
+	bool in_system;        /* the last tick hit it in the kernel */
+	u64 affinity;          /* R: bit per CPU */
+	ktime_t slice_start;   /* R: when it was last put on the CPU */
 	u64 switches_voluntary, switches_involuntary;
 };
 
@@ -74,8 +79,8 @@ struct task {
 	u64 user_gsbase;  /* 32 */
 	void *fpu;        /* 40: XSAVE area (arch/x86/fpu.h); NULL: kernel thread */
 
-	enum task_state state; /* T */
-	spinlock_t lock;       /* T */
+	enum task_state state; /* runqueue lock of its CPU; SLEEPING and back by current itself */
+	spinlock_t lock;
 	ref_t refs;
 	u32 tid;               /* id in the container where it lives; constant but for join/leave */
 	struct sched_entity sched;
@@ -98,6 +103,9 @@ struct task {
 	uaddr_t robust_list;         /* set_robust_list(2) */
 	uaddr_t rseq;                /* rseq(2): unused until implemented */
 	u32 exit_code;
+	bool exiting;                /* in task_exit: no more signals */
+	struct task *vfork_waiter;   /* whom to wake at exec or exit; tree_lock */
+	u64 timer_slack;             /* ns (prctl PR_SET_TIMERSLACK); 0: the default */
 
 	ktime_t utime, stime;        /* ns; own CPU's only, read racily by others */
 	ktime_t time_mark;           /* when the running span began */

@@ -10,11 +10,22 @@
  * container that it has entered, in a small stack; the top is where it lives.
  * Zombies keep their entries until they are reaped.
  *
- * Locks: tree_lock (RANK_PROCESS_TREE, global, held briefly) guards parents,
- * children, threads, groups, sessions and exit states. Finding a pid is RCU.
+ * Locks, by letter:
+ *   P  tree_lock (RANK_PROCESS_TREE, global, held briefly, never while sleeping):
+ *      parents, children, threads, groups, sessions, exit states
+ *   S  process->signal_lock (RANK_SIGNAL)
+ *   T  pid_table->lock (RANK_PID); finding an id needs RCU only
+ *
+ * Who holds what: a task counts its process; a process counts its leader (until
+ * it is reaped) and its parent; being in the tree and in the pid tables counts
+ * once (dropped when reaped). Memory of tasks, processes and pid entries keeps
+ * its type until a grace period after the free, so that a finder under RCU may
+ * try to take a reference and then look whether it got whom it wanted.
  *
  * States: ALIVE -> ZOMBIE (last thread has exited; parent notified)
  *         -> REAPED (waited for, or nobody will) -> freed by reference count.
+ *   process_become_zombie (exit.c)   ALIVE -> ZOMBIE
+ *   process_reap (exit.c)            ZOMBIE -> REAPED
  */
 #ifndef PROC_PROCESS_H
 #define PROC_PROCESS_H
@@ -27,89 +38,134 @@
 #include "lib/radix.h"
 
 struct signal_shared; /* proc/signal.h */
+struct fs_context;
 
-struct pid_table { /* an aspect of struct container: c->pids */
-	spinlock_t lock;    /* RANK_PID */
-	struct idmap ids;   /* id -> struct pid_entry; readers RCU */
-	struct process *init; /* pid 1, who inherits orphans; NULL: the kernel reaps */
-	u32 processes;      /* alive here, zombies included; tree_lock */
-	struct list all;    /* every process with an entry here; tree_lock (readers of /proc walk by id) */
-	struct owner *owner;
+/* Names of a container, as uname(2) shows them. */
+struct uts {
+	spinlock_t lock; /* RANK_PID */
+	char hostname[65], domainname[65];
+};
+
+/* What proc keeps of a container: an aspect of struct container, c->pids. */
+struct pid_table {
+	spinlock_t lock;            /* T */
+	struct idmap ids;           /* T: id -> struct pid_entry; readers RCU */
+	struct process *init;       /* P: pid 1, who inherits orphans; NULL: the kernel reaps */
+	u32 processes;              /* P: with an entry here, zombies included */
+	struct list all;            /* P: those processes (readers of /proc walk by id) */
+	struct owner *owner;        /* constant, as the next three */
+	struct container *container;
+	struct uts *uts;
+	bool is_host;
 };
 #define PID_MAX 4194304
 
 /* One id: it may name a task, a process, a group and a session at once. */
 struct pid_entry {
 	u32 id;
+	u32 users;                    /* T: of the four below; freed at 0 */
 	struct pid_table *table;
-	struct task *task;               /* the thread with this tid */
-	struct process *process;         /* if it is (or was) a thread-group leader's */
-	struct process_group *group;     /* if it is a pgid */
-	struct session *session;         /* if it is a sid */
-	u32 users;                       /* of the four above; freed at 0; table->lock */
-	struct rcu_head rcu;
+	struct task *task;            /* the thread with this tid */
+	struct process *process;      /* if it is (or was) a thread-group leader's */
+	struct process_group *group;  /* if it is a pgid */
+	struct session *session;      /* if it is a sid */
 };
 
-void pid_table_init(struct pid_table *t, struct owner *owner, u32 first); /* first: 1, or 2 for create_container's */
+/* first: 1, or 2 for create_container's. The table is the host's if owner is owner_host. */
+void pid_table_init(struct pid_table *t, struct owner *owner, u32 first);
 void pid_table_destroy(struct pid_table *t);
+/* The host's; container/ sets it before process_start_init(), else proc uses one of its own. */
+extern struct pid_table *host_pids;
+
+/*
+ * What the container layer, which is above, wants to hear. Called without locks
+ * unless said; container/ hands a table over with process_set_container_hooks().
+ */
+struct container_hooks {
+	/* p will live in c: counts it as alive and takes a reference on c; -errno refuses. */
+	int (*process_born)(struct container *c, struct process *p);
+	/* p runs no more (its resources are back, it is not yet a zombie), or it moved away. */
+	void (*process_gone)(struct container *c, struct process *p, u32 status);
+	/* The struct process that lived in c is freed (any context, tree_lock may be held). */
+	void (*process_freed)(struct container *c);
+	/* current, on its way to user mode, has WORK_PAUSE: sleeps until resumed or killed. */
+	void (*park)(void);
+	/* -errno of c for an init that must not end the machine: true if reboot(2) by c is handled. */
+	bool (*reboot)(struct container *c, bool halt);
+};
+void process_set_container_hooks(const struct container_hooks *h);
+extern const struct container_hooks *container_hooks; /* NULL until then */
 
 enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE, PROCESS_REAPED };
 
+struct pid_place {
+	struct pid_table *table; /* NULL: none */
+	u32 pid;
+	struct pid_place *below; /* entries below that one */
+};
+
 struct process {
 	ref_t refs;
-	enum process_state state;     /* tree_lock */
-	struct process *parent;       /* tree_lock; counted */
-	struct list children, sibling; /* tree_lock */
-	struct list threads;          /* task->thread_node; changed under tree_lock and signal_lock, read under either */
-	u32 thread_count;             /* tree_lock: not yet exited */
-	struct task *leader;
-	struct process_group *group;  /* tree_lock */
-	struct list group_node;       /* tree_lock */
-	struct list table_node;       /* tree_lock: pids->all */
+	enum process_state state;      /* P */
+	struct process *parent;        /* P; counted */
+	u32 parent_tid;                /* P: of the parent's thread that made it (__WNOTHREAD) */
+	struct list children, sibling; /* P; zombies come first among children */
+	struct list threads;           /* task->thread_node; changed under P and S, read under either */
+	u32 thread_count;              /* P: their number */
+	struct task *leader;           /* P; counted */
+	struct process_group *group;   /* P; counted */
+	struct list group_node;        /* P */
+	struct list table_node;        /* P: pids->all */
 
-	struct container *container;  /* where it lives */
-	struct pid_table *pids;       /* of that container */
-	u32 pid;                      /* there */
-	struct { /* if it entered from outside: where its parent finds it; else table NULL */
-		struct pid_table *table;
-		u32 pid;
-	} outer;
+	struct container *container;   /* where it lives */
+	struct pid_table *pids;        /* of that container */
+	u32 pid;                       /* there */
+	struct pid_place outer;        /* if it entered from outside: where its parent finds it */
 
 	struct signal_shared *signals; /* handlers, shared pending set, timers */
-	spinlock_t signal_lock;       /* RANK_SIGNAL: pending sets and masks of all threads, handlers */
-	struct rlimits rlimits;       /* written under signal_lock */
+	spinlock_t signal_lock;        /* S: pending sets and masks of all threads, handlers */
+	struct rlimits rlimits;        /* S */
 
-	u32 exit_status;              /* as wait4 reports it; tree_lock */
-	int exit_signal;              /* sent to the parent; SIGCHLD, or clone's */
-	bool exiting;                 /* group exit has begun: signal_lock */
-	bool execed;                  /* since fork: setpgid by the parent is refused */
-	bool stopped, stop_reported, continued; /* job control; signal_lock + tree_lock */
+	u32 exit_status;               /* P: as wait4 reports it */
+	int exit_signal;               /* P: sent to the parent; SIGCHLD, or clone's */
+	bool exiting;                  /* S: group exit has begun; exit_status is decided */
+	bool execed;                   /* P: since fork: setpgid by the parent is refused */
+	bool stopped, stop_reported, continued; /* job control; S + P */
 	int stop_signal;
-	struct waitq child_wait;      /* wait4 sleeps here */
-	struct task *vfork_waiter;    /* whom to wake at exec or exit; tree_lock */
-	struct mutex exec_lock;       /* RANK_EXEC */
+	struct task *exec_task;        /* P: who execs, while it waits for the other threads to end */
+	struct waitq child_wait;       /* wait4 sleeps here; condition's lock is P */
+	struct mutex exec_lock;        /* RANK_EXEC */
 	bool dumpable, no_new_privs, child_subreaper;
+	bool has_subreaper;            /* an ancestor is one: look for it */
 	u32 personality;
+	u32 exec_count, parent_exec_count; /* differ from the parent's: exit_signal is SIGCHLD */
 	ktime_t start_time;
-	/* Sums over exited threads, and over waited-for children. */
+	/* P: sums over exited threads, and over waited-for children. */
 	ktime_t dead_utime, dead_stime, child_utime, child_stime;
 	u64 dead_minflt, dead_majflt, child_minflt, child_majflt;
 	u64 dead_nvcsw, dead_nivcsw, child_nvcsw, child_nivcsw;
 	s64 peak_rss, child_peak_rss; /* pages */
-	struct rcu_head rcu;
 };
 
 extern spinlock_t tree_lock;
 static inline struct process *current_process(void) { return current->process; }
 
+/* A new process in table t with no threads, groups or pid yet: -ENOMEM or the hook's error. */
+int process_create(struct pid_table *t, struct process **out);
 struct process *process_get(struct process *p);
 void process_put(struct process *p);
 /* In current's container: counted, or -ESRCH. Zombies are found too. */
 int process_find(u32 pid, struct process **out);
 int task_find(u32 tid, struct task **out);
-/* The pid of p as current's container knows it: 0 if it cannot be seen from there. */
+/* As process_find and task_find, in t; and the next process with pid >= *pid (for /proc). */
+int process_find_in(struct pid_table *t, u32 pid, struct process **out);
+int task_find_in(struct pid_table *t, u32 tid, struct task **out);
+int process_next_in(struct pid_table *t, u32 *pid, struct process **out);
+/* The pid of p as a container knows it: 0 if it cannot be seen from there. */
 u32 process_pid_in(const struct process *p, const struct pid_table *t);
 u32 process_ppid(const struct process *p); /* 0 if the parent is outside */
+/* The nth (from 0) living thread's tid of p, in order of birth; 0: no such. For /proc/PID/task. */
+u32 process_thread_tid(struct process *p, unsigned nth);
 
 /* What clone, fork, vfork, clone3 and cfork come down to. */
 struct clone_request {
@@ -117,14 +173,28 @@ struct clone_request {
 	int exit_signal;
 	uaddr_t stack;     /* new stack pointer; 0: the parent's */
 	uaddr_t parent_tid, child_tid, tls;
-	struct container *into; /* born there (cfork); NULL: where current lives */
+	struct pid_table *into; /* born there (cfork); NULL: where current lives */
+	struct fs_context *fs;  /* with into: the child's root and cwd; the reference passes on success */
 	u32 set_tid;       /* 0: any */
 };
-/* The child's pid in current's container, or -EAGAIN, -ENOMEM, -EINVAL, ... */
+/* The child's pid as its parent knows it, or -EAGAIN, -ENOMEM, -EINVAL, ... */
 s64 process_clone(const struct clone_request *r, const struct trapframe *frame);
 
-void process_exit(u32 status) __noreturn;      /* the whole group; status as wait4's */
-void task_exit(u32 status) __noreturn;         /* this thread */
+/*
+ * join_container, leave_container: current, single-threaded, moves into t (which gives it a
+ * pid), or back to where it came from (-EPERM if nowhere). New session and group. The caller
+ * changes owner, account, container, fs and cred.
+ */
+int process_enter(struct pid_table *t);
+int process_leave(void);
+
+void process_exit(u32 status) __noreturn; /* the whole group; status as wait4's */
+void task_exit(u32 status) __noreturn;    /* this thread */
+/*
+ * Begins a group exit: the other threads of p get WORK_KILLED. False if one had begun
+ * before (its status stays). For the signal code: from fatal signals. Takes tree_lock.
+ */
+bool process_begin_exit(struct process *p, u32 status);
 /* Kills every other thread of current's process and waits until they are gone (exec). */
 int process_kill_other_threads(void);
 /* Starts /init (or init= of the command line) as pid 1 of the host; panics if it cannot. */
@@ -133,18 +203,19 @@ void process_start_init(void);
 void container_processes_kill(struct pid_table *t);
 
 int exec_file(int dirfd, const char *path, int flags, uaddr_t argv, uaddr_t envp); /* current */
-int exec_kernel(const char *path, const char *const argv[], const char *const envp[]);
 
 void process_init(void);
-void sched_init(void);
+void sched_init(void);     /* once, on the boot CPU, before sched_init_cpu there */
+/* The context that calls this becomes the CPU's idle task (this_cpu()->task); may sleep no more. */
 void sched_init_cpu(void);
 void sched_start(struct task *t); /* first wake-up of a new task */
 void sched_idle_loop(void) __noreturn;
-void sched_tick(void);           /* from the timer interrupt */
-int task_create(struct process *p, struct task **out); /* kernel stack, fpu, charged to current->account */
-/* CPU time of one task, the running span included. */
+void sched_tick_soon(void);       /* a CPU-time timer of current was armed: tick again at full rate */
+/* Kernel stack, FPU area, signal state; charged to current->account. p NULL: kernel thread. */
+int task_create(struct process *p, struct task **out);
+/* CPU time of t up to now; of all of p's threads, those that have ended included. */
 void process_account_time(struct task *t, ktime_t *utime, ktime_t *stime);
-/* Of all its threads, dead ones too; signal_lock held. */
+/* signal_lock or tree_lock held. */
 void process_cpu_time(struct process *p, ktime_t *utime, ktime_t *stime);
 
 #endif
