@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ctool.h - what the files of ctool share.
+ *
+ * main.c finds the command in its table, options.c takes the command line apart
+ * by its own table, and a handler does the work with a filled `struct request`.
+ * Handlers return the exit status. A file per group of commands: create.c; run.c
+ * (run, start, exec); life.c (pause ... rm); list.c; info.c; top.c; console.c.
+ * Below them: launch.c (a program into a container), session.c (stay with it),
+ * record.c (what is remembered), view.c (what is seen of a container).
+ */
+#ifndef CTOOL_H
+#define CTOOL_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <skerry/container.h>
+#include <skerry/control.h>
+
+enum {
+	EXIT_CTOOL = 125,  /* ctool itself failed */
+	EXIT_NOEXEC = 126, /* the program cannot be executed */
+	EXIT_NOPROG = 127, /* there is no such program */
+};
+
+#define CONSOLES 9 /* vc1 ... vc9 */
+/* The screen's way back from a container's console; see doc/ctool.md. */
+#define CONSOLE_KEYS "Ctrl-T 0"
+
+/* A vector of strings, NULL-terminated once it holds one. */
+struct words {
+	char **v;
+	size_t count;
+};
+
+void words_add(struct words *w, const char *s);
+
+/* The command line, taken apart. */
+struct request {
+	char **operands;
+	int operand_count;
+	char **program; /* PROG ARG..., NULL if none was given */
+
+	const char *name, *hostname, *workdir;
+	struct words env; /* of -e, K=V each */
+	uid_t uid;
+	gid_t gid;
+	int console; /* CONTAINER_NO_CONSOLE if none */
+	uint64_t pids, memory;
+	bool interactive, tty, detach, remove;
+	bool all, quiet, force, json;
+	unsigned seconds; /* of stop */
+	unsigned count;	  /* of top; 0: until told to end */
+	int signal;
+};
+
+/* Groups of options; a command accepts some. */
+enum option_group {
+	OPTIONS_NEW = 1 << 0,	  /* make a container: run, start */
+	OPTIONS_PROGRAM = 1 << 1, /* run a program: run, start, exec */
+	OPTIONS_STOP = 1 << 2,
+	OPTIONS_KILL = 1 << 3,
+	OPTIONS_RM = 1 << 4,
+	OPTIONS_LIST = 1 << 5,
+	OPTIONS_INFO = 1 << 6,
+	OPTIONS_TOP = 1 << 7,
+};
+
+struct command {
+	const char *name;
+	const char *aliases[2];
+	int (*handler)(struct request *r);
+	const char *usage;   /* what follows the name */
+	const char *summary; /* one line */
+	const char *example;
+	unsigned options;  /* of enum option_group */
+	int least, most;   /* operands; most < 0: any number */
+	bool program;	   /* PROG ARG... follow the last operand */
+	const char *later; /* what it comes with; no handler yet */
+};
+
+extern const struct command commands[];
+const struct command *command_find(const char *name);
+void command_help(const struct command *c);
+
+/* 0, or an exit status after the message; *helped if --help was asked for and given. */
+int options_parse(const struct command *c, char **argv, struct request *r, bool *helped);
+void options_help(unsigned groups);
+
+/* "ctool: COMMAND: message" to stderr; EXIT_CTOOL. The second adds what `err` (an errno) means. */
+extern const char *command_name;
+__attribute__((format(printf, 1, 2))) int fail(const char *format, ...);
+__attribute__((format(printf, 2, 3))) int fail_errno(int err, const char *format, ...);
+void *must(void *memory); /* or end: out of memory */
+__attribute__((format(printf, 1, 2))) char *text(const char *format, ...); /* for free() */
+
+/* The container meant by an operand: 0 or an exit status after the message. */
+int container_find(const char *word, int *id);
+/* Its name, or its id as text; for free(). */
+char *container_label(int id);
+int container_state(const char *word, int id, enum container_state *state);
+
+/* What ctool remembers of a container, to start it again and for the lists. */
+struct record {
+	int console;
+	uid_t uid;
+	gid_t gid;
+	char *root, *workdir;
+	struct words env, args;
+};
+
+int record_save(int id, const struct record *rec); /* 0 or -errno */
+int record_load(int id, struct record *rec);
+void record_remove(int id);
+
+/* A program to be started in a container. */
+struct launch {
+	int id;
+	bool first; /* it is to be pid 1; otherwise it must not */
+	int stdio;  /* descriptor that becomes 0, 1 and 2, or -1: they are inherited */
+	bool tty;   /* stdio is a terminal that becomes the controlling one */
+	const struct record *what;
+	const sigset_t *mask; /* signals blocked in the program */
+};
+
+/* 0 once the program runs; else an exit status after the message. */
+int launch(const struct launch *l, pid_t *pid);
+
+/* Staying with a program: signals and, with a pty, the terminal are passed on. */
+struct session {
+	int master, slave; /* of the pty, or -1 */
+	sigset_t mask;	   /* as it was */
+};
+
+int session_begin(struct session *s, bool pty); /* 0 or exit status */
+/* Until the program ends; its exit status as ctool's. Ends the session. */
+int session_wait(struct session *s, pid_t pid);
+void session_end(struct session *s);
+
+/* A console's device, opened; or a negative errno. */
+int console_open(int number);
+
+/* What the lists show of a container. */
+struct process_view {
+	struct control_process p;
+	double cpu_percent;
+};
+
+struct view {
+	int id;
+	char *name, *hostname, *root, *command; /* command may be NULL */
+	enum container_state state;
+	int console;
+	uint64_t procs, procs_max, memory, memory_max, disk, disk_max, disk_free;
+	uint64_t cpu_usec;
+	double cpu_percent; /* of one CPU, during the sample */
+	uint64_t created;   /* seconds since the epoch */
+	struct process_view *processes;
+	size_t process_count;
+};
+
+enum view_what {
+	VIEW_PROCESSES = 1 << 0,
+	VIEW_DISK = 1 << 1,
+};
+
+/* Views of the containers `ids`; those that went away meanwhile are left out. */
+struct view *view_sample(const int *ids, size_t *count, unsigned what, unsigned msec);
+/* The fields that list and info have in common, into an open JSON object. */
+struct json;
+void view_json(struct json *j, const struct view *v);
+
+/* Space that the files under `path` take on its filesystem, in bytes; UINT64_MAX: unknown. */
+uint64_t disk_used(const char *path);
+uint64_t disk_free(const char *path);
+
+int do_create(struct request *r);
+int do_run(struct request *r);
+int do_start(struct request *r);
+int do_exec(struct request *r);
+int do_pause(struct request *r);
+int do_resume(struct request *r);
+int do_stop(struct request *r);
+int do_kill(struct request *r);
+int do_wait(struct request *r);
+int do_rm(struct request *r);
+int do_list(struct request *r);
+int do_info(struct request *r);
+int do_top(struct request *r);
+int do_attach(struct request *r);
+int do_disconnect(struct request *r);
+int do_help(struct request *r);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session.c - stay with a program in a container until it ends.
+ *
+ * The program lives in a session of its own, so what the terminal or another
+ * process sends to ctool reaches it only because ctool passes it on: signals
+ * always, and with a pty also keys, output and the window's size.
+ *
+ * Signals are blocked from session_begin() on and delivered only inside ppoll(),
+ * so none is lost between looking and sleeping: a handler just notes its number.
+ *
+ *	session_begin -> launch (with s.slave, &s.mask) -> session_wait | session_end
+ */
+#include "ctool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+static const int passed_on[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM };
+#define PASSED_ON (sizeof passed_on / sizeof *passed_on)
+
+static volatile sig_atomic_t noted[NSIG];
+static struct termios saved_terminal;
+static bool terminal_is_raw;
+
+/* Bytes on their way from one descriptor to another. */
+struct stream {
+	size_t start, end;
+	bool ended; /* nothing more will come */
+	char buffer[4096];
+};
+
+static void note(int sig)
+{
+	noted[sig] = 1;
+}
+
+static bool take_note(int sig)
+{
+	bool was = noted[sig];
+
+	noted[sig] = 0;
+	return was;
+}
+
+static void catch_signals(sigset_t *old)
+{
+	struct sigaction action = { .sa_handler = note };
+	sigset_t blocked;
+
+	sigemptyset(&blocked);
+	sigaction(SIGCHLD, &action, NULL);
+	sigaction(SIGWINCH, &action, NULL);
+	sigaddset(&blocked, SIGCHLD);
+	sigaddset(&blocked, SIGWINCH);
+	for (size_t i = 0; i < PASSED_ON; i++) {
+		sigaction(passed_on[i], &action, NULL);
+		sigaddset(&blocked, passed_on[i]);
+	}
+	sigprocmask(SIG_BLOCK, &blocked, old);
+}
+
+static void terminal_raw(void)
+{
+	struct termios t;
+
+	if (tcgetattr(STDIN_FILENO, &saved_terminal))
+		return;
+	t = saved_terminal;
+	cfmakeraw(&t);
+	terminal_is_raw = !tcsetattr(STDIN_FILENO, TCSADRAIN, &t);
+}
+
+static void terminal_restore(void)
+{
+	if (terminal_is_raw)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved_terminal);
+	terminal_is_raw = false;
+}
+
+static void copy_window_size(int master)
+{
+	struct winsize size;
+
+	if (!ioctl(STDIN_FILENO, TIOCGWINSZ, &size) || !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
+		ioctl(master, TIOCSWINSZ, &size);
+}
+
+static int open_pty(struct session *s)
+{
+	const char *name;
+
+	s->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (s->master < 0)
+		return -errno;
+	if (grantpt(s->master) || unlockpt(s->master) || !(name = ptsname(s->master)))
+		goto close_master;
+	s->slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (s->slave < 0)
+		goto close_master;
+	/* A full input queue must not stop the relay of output. */
+	fcntl(s->master, F_SETFL, O_NONBLOCK);
+	copy_window_size(s->master);
+	return 0;
+
+close_master:
+	close(s->master);
+	s->master = -1;
+	return -errno;
+}
+
+int session_begin(struct session *s, bool pty)
+{
+	int err;
+
+	s->master = s->slave = -1;
+	err = pty ? open_pty(s) : 0;
+	if (err)
+		return fail_errno(err, "cannot make a terminal");
+	catch_signals(&s->mask);
+	return 0;
+}
+
+void session_end(struct session *s)
+{
+	terminal_restore();
+	if (s->slave >= 0)
+		close(s->slave);
+	if (s->master >= 0)
+		close(s->master);
+	s->slave = s->master = -1;
+	sigprocmask(SIG_SETMASK, &s->mask, NULL);
+}
+
+static void pass_signals(const struct session *s, pid_t pid)
+{
+	for (size_t i = 0; i < PASSED_ON; i++)
+		if (take_note(passed_on[i]))
+			kill(pid, passed_on[i]);
+	if (!take_note(SIGWINCH))
+		return;
+	if (s->master >= 0)
+		copy_window_size(s->master); /* the pty sends SIGWINCH itself */
+	else
+		kill(pid, SIGWINCH);
+}
+
+/* From ctool's input into the stream; at its end the program is told as by Ctrl-D. */
+static void fill_from_input(struct stream *in)
+{
+	ssize_t n = read(STDIN_FILENO, in->buffer, sizeof in->buffer);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	in->start = 0;
+	in->end = n > 0 ? (size_t)n : 1;
+	if (n <= 0) {
+		in->buffer[0] = '\004';
+		in->ended = true;
+	}
+}
+
+static void drain_to_program(struct stream *in, int master)
+{
+	ssize_t n = write(master, in->buffer + in->start, in->end - in->start);
+
+	if (n > 0)
+		in->start += (size_t)n;
+	else if (errno != EAGAIN && errno != EINTR)
+		in->start = in->end = 0, in->ended = true;
+}
+
+static bool write_all(int fd, const char *s, size_t n)
+{
+	while (n) {
+		ssize_t done = write(fd, s, n);
+
+		if (done < 0 && errno != EINTR)
+			return false;
+		if (done > 0)
+			s += done, n -= (size_t)done;
+	}
+	return true;
+}
+
+/* Output of the program to ctool's; false once the pty has no writer or ctool no reader. */
+static bool relay_output(int master)
+{
+	char buffer[4096];
+	ssize_t n = read(master, buffer, sizeof buffer);
+
+	if (n > 0)
+		return write_all(STDOUT_FILENO, buffer, (size_t)n);
+	return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+/* What was written before the program ended; what it left behind may write on, unheard. */
+static void drain_output(int master)
+{
+	struct pollfd p = { .fd = master, .events = POLLIN };
+
+	while (poll(&p, 1, 0) > 0 && (p.revents & POLLIN))
+		if (!relay_output(master))
+			break;
+}
+
+/* Sleeps until a signal or something to relay, and relays it. */
+static void relay(struct session *s, struct stream *in)
+{
+	bool pending = in->end > in->start;
+	struct pollfd p[2] = {
+		{ .fd = in->ended || pending ? -1 : STDIN_FILENO, .events = POLLIN },
+		{ .fd = s->master, .events = POLLIN | (pending ? POLLOUT : 0) },
+	};
+
+	if (ppoll(p, 2, NULL, &s->mask) < 0)
+		return;
+	if (p[0].revents)
+		fill_from_input(in);
+	if (p[1].revents & POLLOUT)
+		drain_to_program(in, s->master);
+	if ((p[1].revents & (POLLIN | POLLHUP | POLLERR)) && !relay_output(s->master)) {
+		/* Hung up: the end of the program follows. */
+		close(s->master);
+		s->master = -1;
+		in->ended = true;
+		in->start = in->end = 0;
+	}
+}
+
+static int exit_status(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int session_wait(struct session *s, pid_t pid)
+{
+	struct stream in = { .ended = s->master < 0 };
+	int status = 0;
+	pid_t ended;
+
+	/* Only the program holds the terminal from here, so that its end is seen. */
+	if (s->slave >= 0) {
+		close(s->slave);
+		s->slave = -1;
+		terminal_raw();
+	}
+	for (;;) {
+		take_note(SIGCHLD);
+		ended = waitpid(pid, &status, WNOHANG);
+		if (ended == pid || (ended < 0 && errno != EINTR))
+			break;
+		pass_signals(s, pid);
+		relay(s, &in);
+	}
+	if (s->master >= 0)
+		drain_output(s->master);
+	session_end(s);
+	return ended == pid ? exit_status(status) : fail_errno(errno, "wait");
+}
