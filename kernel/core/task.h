@@ -163,6 +163,10 @@ void signal_send_self(int sig);
 /* A synchronous fault of current: forced on it even if blocked (man 2 sigaction, si_code). */
 void signal_fault(int sig, int code, uaddr_t address, int trapno, u64 error_code);
 
+/* ppoll and its like: current's mask becomes the user's for the length of the call. -EINVAL, -EFAULT */
+int signal_mask_replace(uaddr_t mask, size_t size);
+void signal_mask_restore(void); /* if no signal ended the call */
+
 /* Before returning to user mode, with task->work != 0; called by arch, may not return. */
 void task_user_work(struct trapframe *frame);
 

@@ -247,5 +247,5 @@ void signal_deliver(struct trapframe *f)
 		return;
 	}
 	syscall_fix_result(f, NULL);
-	signal_restore_blocked();
+	signal_mask_restore();
 }

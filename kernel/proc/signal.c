@@ -187,7 +187,7 @@ void signal_set_blocked_temporarily(sigset_t mask)
 	signal_set_blocked(mask);
 }
 
-void signal_restore_blocked(void)
+void signal_mask_restore(void)
 {
 	struct task_signals *ts = current->signals;
 
@@ -195,6 +195,16 @@ void signal_restore_blocked(void)
 		return;
 	task_clear_work(current, WORK_RESTORE);
 	signal_set_blocked(ts->saved_blocked);
+}
+
+int signal_mask_replace(uaddr_t mask, size_t size)
+{
+	sigset_t set;
+	int err = signal_mask_from_user(mask, size, &set);
+
+	if (!err)
+		signal_set_blocked_temporarily(set);
+	return err;
 }
 
 int signal_mask_from_user(uaddr_t p, size_t size, sigset_t *out)

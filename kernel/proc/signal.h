@@ -138,7 +138,7 @@ void signal_notify_parent(struct process *child, int code); /* SIGCHLD with CLD_
 void signal_set_blocked(sigset_t mask); /* current; recomputes WORK_SIGNAL */
 /* For sigsuspend, ppoll, pselect, epoll_pwait: until the next delivery or return. */
 void signal_set_blocked_temporarily(sigset_t mask);
-void signal_restore_blocked(void);
+/* core/task.h: signal_mask_replace, signal_mask_restore */
 int signal_mask_from_user(uaddr_t p, size_t size, sigset_t *out); /* -EINVAL if size != 8 */
 void signal_recompute(struct task *t);  /* WORK_SIGNAL from pending and blocked; signal_lock held */
 

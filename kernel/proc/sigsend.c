@@ -30,7 +30,7 @@ static void task_notice(struct task *t)
 
 static u64 handler_of(const struct process *p, int sig)
 {
-	return p->signals->hand->action[sig - 1].handler;
+	return p->signals->hand->action[(sig - 1) % NSIG].handler;
 }
 
 /* Would the signal do nothing if delivered now? Blocked ones are kept: the handler may change. */
@@ -222,7 +222,7 @@ void signal_fault(int sig, int code, uaddr_t address, int trapno, u64 error_code
 	ts->fault_trapno = trapno;
 	ts->fault_error = error_code;
 	spin_lock(&p->signal_lock);
-	a = &p->signals->hand->action[sig - 1];
+	a = &p->signals->hand->action[(sig - 1) % NSIG];
 	if (a->handler == SIG_IGN || (ts->blocked & SIGBIT(sig))) {
 		a->handler = SIG_DFL;
 		ts->blocked &= ~SIGBIT(sig);
