@@ -7,12 +7,19 @@
  * or allocated: refs > 0, and what the union means depends on its owner (flags).
  * Allocating with an account charges it first and fails with NULL when that is
  * refused; the last page_put() uncharges.
+ *
+ * Each page-table entry that maps a page in user space holds one reference (so
+ * an anonymous page with refs = 1 belongs to one address space alone). A page
+ * found in the page cache without a lock may get a reference for an instant
+ * from someone who then sees that it is another page: a count above what is
+ * expected means "perhaps shared", never that something leaks.
  */
 #ifndef MM_PAGE_H
 #define MM_PAGE_H
 
 #include "arch/x86/mmu.h"
 #include "core/account.h"
+#include "core/rcu.h"
 #include "lib/list.h"
 
 struct mapping;
@@ -29,6 +36,7 @@ struct mapping;
 #define PG_WRITEBACK BIT(8)
 #define PG_LRU      BIT(9)
 #define PG_BUDDY    BIT(10)
+#define PG_WAITERS  BIT(11) /* someone sleeps in page_lock */
 
 struct page {
 	u32 flags;        /* atomic where shared */
@@ -44,9 +52,12 @@ struct page {
 			void *slab_free;
 		};
 	};
-	struct list list;  /* buddy, LRU or slab list */
-	s32 mapcount;      /* page-table entries that map it in user space */
+	union {
+		struct list list;    /* buddy, LRU or slab list */
+		struct rcu_head rcu; /* a SLAB_RCU slab on its way out */
+	};
 	u32 order;         /* of the block that this page heads */
+	u32 pad;
 	u64 private;       /* the owner's */
 };
 _Static_assert(sizeof(struct page) == 64, "struct page must stay at 64 bytes");
@@ -70,12 +81,31 @@ void page_init(void); /* from boot_info; after arch_init_memory */
  * (NULL: nobody). NULL: out of memory or over the limit. Never sleeps.
  */
 struct page *page_alloc(unsigned order, u32 flags, struct account *account);
+/* Up to n single pages, charged at once: how many there are in out[] (0: none). */
+unsigned page_alloc_bulk(struct page **out, unsigned n, u32 flags, struct account *account);
 static inline struct page *page_get(struct page *p)
 {
 	__atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
 	return p;
 }
-void page_put(struct page *p);             /* frees (all of the block) at zero */
+void page_free_last(struct page *p); /* page.c's: the last reference has gone */
+static inline void page_put(struct page *p) /* frees (all of the block) at zero */
+{
+	s32 now = __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL);
+	if (now <= 0)
+		page_free_last(p);
+}
+void page_put_many(struct page **pages, size_t n); /* uncharges in few steps */
+/* For finding pages without a lock: false if p is free. */
+static inline bool page_get_unless_free(struct page *p)
+{
+	s32 old = __atomic_load_n(&p->refs, __ATOMIC_RELAXED);
+	while (old > 0)
+		if (__atomic_compare_exchange_n(&p->refs, &old, old + 1, true, __ATOMIC_ACQUIRE,
+						__ATOMIC_RELAXED))
+			return true;
+	return false;
+}
 void page_free_range(paddr_t start, paddr_t end); /* gives boot memory (initrd, init code) to the allocator */
 /* A page's charge moves to another account (say, from the writer who left): -ENOMEM. */
 int page_recharge(struct page *p, struct account *to);
@@ -84,7 +114,19 @@ struct page_stats {
 	u64 total, free, cached, slab, tables, kernel_stacks, anon; /* pages */
 };
 void page_stats(struct page_stats *s);  /* per-CPU caches included in free */
-void page_drain(void);                  /* per-CPU caches back to the buddy system */
+/* What is cached per CPU (pages, kernel stacks, dead page tables) back to the buddy system. */
+void page_drain(void);
+
+/* What pages are used for, counted per CPU (any one CPU's number may be negative). */
+enum page_use { USE_SLAB, USE_TABLE, USE_KSTACK, USE_ANON, USE_CACHE, USE_COUNT };
+struct page_uses {
+	s64 n[USE_COUNT];
+};
+extern struct page_uses page_uses; /* PERCPU */
+static inline void page_use_add(enum page_use u, s64 n)
+{
+	percpu_this(page_uses).n[u] += n;
+}
 extern struct page *zero_page;          /* a page of zeros, PG_RESERVED */
 
 /* Called when memory is short, with no locks held, to free `pages`: returns how many it did. */

@@ -19,7 +19,7 @@
 
 struct slab_cache;
 
-void slab_init(void);
+void slab_init(void); /* kmalloc works from here on */
 /* For static use at init; panics if out of memory. align 0: 8 bytes (16 from 16 bytes on). */
 struct slab_cache *slab_cache_create(const char *name, size_t size, size_t align, u32 flags);
 void *slab_alloc(struct slab_cache *c);
