@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * container.h - the container object. See container.c for the whole story.
+ * container.h - the container object. container.c tells the whole story.
  *
- * It is made of aspects, each owned by its subsystem. Container 0, the host, is
- * a static object like any other.
+ * A container is made of aspects, each owned by its subsystem: the container
+ * layer initialises and destroys them and knows no foreign field. Container 0,
+ * the host, is a static object like any other.
  */
 #ifndef CONTAINER_CONTAINER_H
 #define CONTAINER_CONTAINER_H
@@ -14,42 +15,69 @@
 #include "proc/process.h"
 
 struct container {
-	struct owner owner;      /* identity, place in the tree, account */
+	struct owner owner;      /* identity, place in the tree, account; constant */
 	ref_t refs;              /* addressable: handles, children, processes */
+	spinlock_t lock;         /* C; RANK_CONTAINER; ancestors first */
+	struct mutex admin;      /* A: one start, stop or destroy at a time; RANK_CONTAINER_ADMIN */
 	enum container_state state; /* C */
-	spinlock_t lock;         /* C; RANK_CONTAINER */
-	struct mutex admin;      /* one start, stop or destroy at a time; RANK_CONTAINER_ADMIN */
-	struct container *parent;
-	struct list children, sibling; /* C of the parent */
-	u32 alive;               /* C: processes that live here */
-	bool started_on_program; /* it has (had) a pid 1 */
-	bool paused;
-	bool dying;              /* destroy has begun */
-	u32 pause_generation;
-	int exit_status;
-	int console;             /* virtual console, or -1 */
-	char name[CONTAINER_NAME_MAX];
-	char *root_text;         /* the path given as root, for people */
-	struct waitq changed;    /* state changes; pollers of the control file */
-	u64 generation;          /* C: counts them */
-	struct waitq thaw;       /* paused tasks park here */
-	ktime_t created, started; /* realtime ns */
-	ktime_t dead_utime, dead_stime; /* C: of processes that are gone */
+	u64 generation;          /* C: counts changes of state */
+	struct waitq changed;    /* condition's lock is C */
+	struct waitq thaw;       /* paused tasks park here; C */
+	u32 alive;               /* C: processes that live here and have not ended */
+	bool has_init;           /* C: it is, or was, started on a program */
+	bool doomed;             /* C: being destroyed; nobody is born here any more */
+	int exit_status;         /* C: of pid 1, as wait4 tells it */
+	u32 creator;             /* uid; constant */
+	int console;             /* virtual console or -1; constant */
 
-	struct mount_table *mounts;
+	struct container *parent;      /* counted; constant */
+	struct list children, sibling; /* C of the parent */
+	struct hlist_node name_node;   /* names_lock */
+	char name[CONTAINER_NAME_MAX]; /* constant */
+	char *root_text;               /* the path given as root, for people; constant */
+	s64 created, started;          /* realtime ns; started: C */
+	ktime_t dead_utime, dead_stime; /* C: of processes that have ended */
+
+	struct mount_table *mounts; /* aspects */
 	struct pid_table pids;
-	struct uts {
-		char hostname[65], domainname[65];
-	} uts;                   /* C */
+	struct uts uts;
 	struct rcu_head rcu;
 };
 
 extern struct container host_container;
 
-static inline struct container *current_container(void) { return current->container; }
+static inline struct container *current_container(void)
+{
+	return container_of(current->owner, struct container, owner);
+}
+
+void container_init(void); /* the host; before process_start_init */
+/* Gives the host its mount table, once there is one. */
+void container_init_host_mounts(struct mount_table *mounts);
+
 struct container *container_get(struct container *c);
 void container_put(struct container *c);
-/* By id, if current's container sees it (its own descendants): counted; -ESRCH otherwise. */
+/* By id, if it is a descendant of current's container: counted; else -ESRCH. */
 int container_find(u32 id, struct container **out);
+/* The next descendant with an id >= *id, counted; false: none. */
+bool container_next(u32 *id, struct container **out);
+
+/* A new one, CREATED, without processes, counted for the caller. root: a directory of current's view. */
+int container_create(const struct container_spec *spec, const struct path *root, const char *root_text,
+		     struct container **out);
+int container_pause(struct container *c);   /* -EINVAL unless RUNNING */
+int container_resume(struct container *c);  /* -EINVAL unless PAUSED */
+int container_stop(struct container *c);    /* kills all inside, waits for their end: -ERESTARTSYS */
+int container_destroy(struct container *c); /* -ESRCH if somebody else did; -ERESTARTSYS */
+/* A child of current, born inside: its pid as current knows it. */
+s64 container_fork(struct container *c, struct trapframe *frame);
+void container_info(struct container *c, struct cinfo *info);
+void container_cpu_time(struct container *c, ktime_t *utime, ktime_t *stime);
+/* current may manage c: it made it, or has CAP_SYS_ADMIN in an ancestor. 0 or -EPERM */
+int container_may_manage(const struct container *c);
+const char *container_state_name(enum container_state s);
+
+/* control.c: the filesystem of /sys */
+void control_init(void);
 
 #endif

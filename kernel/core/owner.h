@@ -10,11 +10,14 @@
 
 #include "core/account.h"
 
+struct pid_table;
+
 struct owner {
 	struct owner *parent; /* NULL: the host; constant */
 	u32 depth;            /* 0: the host; constant; at most OWNER_DEPTH_MAX */
 	u32 id;               /* the container's; constant */
 	struct account *account;
+	struct pid_table *pids; /* its processes (proc/process.h): whom its /proc shows; constant */
 };
 #define OWNER_DEPTH_MAX 8
 

@@ -56,6 +56,7 @@ struct pid_table {
 	struct owner *owner;        /* constant, as the next three */
 	struct container *container;
 	struct uts *uts;
+	bool paused;                /* P: who is born here is born paused */
 	bool is_host;
 };
 #define PID_MAX 4194304
@@ -74,6 +75,10 @@ struct pid_entry {
 /* first: 1, or 2 for create_container's. The table is the host's if owner is owner_host. */
 void pid_table_init(struct pid_table *t, struct owner *owner, u32 first);
 void pid_table_destroy(struct pid_table *t);
+/* Sets WORK_PAUSE on all tasks here; when it returns, none runs a user instruction any more. */
+void pid_table_pause(struct pid_table *t);
+/* The next process here will be pid 1 again. False: ids are still in use. */
+bool pid_table_rewind(struct pid_table *t);
 /* The host's; container/ sets it before process_start_init(), else proc uses one of its own. */
 extern struct pid_table *host_pids;
 

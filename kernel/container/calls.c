@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * calls.c - Skerry's own system calls (abi/container.h says what each means). All
+ * work on descendants of the caller's container only: any other id is -ESRCH.
+ */
+#include "arch/x86/uaccess.h"
+#include "container/container.h"
+#include "core/errno.h"
+#include "mm/slab.h"
+#include "syscalls.h"
+
+/* The container, counted, that current may manage: -ESRCH, -EPERM. */
+static int manageable(int cid, struct container **out)
+{
+	int err = cid > 0 ? container_find(cid, out) : -ESRCH;
+
+	if (err)
+		return err;
+	err = container_may_manage(*out);
+	if (err)
+		container_put(*out);
+	return err;
+}
+
+static int with_container(int cid, int (*fn)(struct container *c))
+{
+	struct container *c;
+	int err = manageable(cid, &c);
+
+	if (err)
+		return err;
+	err = fn(c);
+	container_put(c);
+	return err;
+}
+
+s64 sys_getcid(void)
+{
+	return current->owner->id;
+}
+
+s64 sys_spawncont(uaddr_t uspec, size_t size)
+{
+	struct container_spec spec;
+	struct container *c;
+	struct path root;
+	char *name;
+	int err;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	err = copy_struct_from_user(&spec, sizeof(spec), uspec, size);
+	if (err)
+		return err;
+	err = name_from_user(spec.root, false, &name);
+	if (err)
+		return err;
+	err = path_lookup(AT_FDCWD, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &root);
+	if (err)
+		goto put_name;
+	err = container_create(&spec, &root, name, &c);
+	path_put(root);
+	if (!err) {
+		err = c->owner.id;
+		container_put(c);
+	}
+put_name:
+	name_put(name);
+	return err;
+}
+
+s64 sys_cfork(struct trapframe *frame)
+{
+	struct container *c;
+	s64 pid = manageable((int)frame->rdi, &c);
+
+	if (pid)
+		return pid;
+	pid = container_fork(c, frame);
+	container_put(c);
+	return pid;
+}
+
+s64 sys_cpause(int cid)
+{
+	return with_container(cid, container_pause);
+}
+
+s64 sys_cresume(int cid)
+{
+	return with_container(cid, container_resume);
+}
+
+s64 sys_cstop(int cid)
+{
+	return with_container(cid, container_stop);
+}
+
+s64 sys_destroy_container(int cid)
+{
+	return with_container(cid, container_destroy);
+}
+
+s64 sys_cinfo(int cid, uaddr_t out, size_t size)
+{
+	struct container *c;
+	struct cinfo info;
+	int err;
+
+	if (cid < 0)
+		return -ESRCH;
+	if ((u32)cid == current->owner->id)
+		c = container_get(current_container());
+	else if ((err = container_find(cid, &c)))
+		return err;
+	container_info(c, &info);
+	container_put(c);
+	if (copy_to_user(out, &info, MIN(size, sizeof(info))))
+		return -EFAULT;
+	return size > sizeof(info) ? clear_user(out + sizeof(info), size - sizeof(info)) : 0;
+}

@@ -1,0 +1,744 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * container.c - the container.
+ *
+ * Definition. A container is a set of processes that share a view of the system:
+ * a table of mounts (what / is), a table of pids (who exists), names (uname), and
+ * an account (what all of them together may use). Every process lives in exactly
+ * one. Containers form a tree below container 0, the host; one sees and manages
+ * its own descendants, and for everybody else it does not exist (-ESRCH).
+ *
+ * States, and what becomes impossible:
+ *
+ *            container_create
+ *                  |
+ *                  v        container_fork
+ *              CREATED ---------------------> RUNNING <----------+
+ *                  ^                          |  |  ^            | container_resume
+ *   last process   |                          |  |  |            |
+ *   gone, no pid 1 +--------------------------+  |  +------- PAUSED   (no user
+ *                  ^                             |       container_pause instruction)
+ *                  |   pid 1 ends, or            v
+ *                  |   container_stop        STOPPING   (nobody is born)
+ *                  |                             | last process gone
+ *                  |                             v
+ *                  +---- no pid 1 ------------ STOPPED --- container_fork --> RUNNING
+ *
+ * container_check() states what holds in each.
+ *
+ * Two counts. alive: processes that run; it drives the states. refs: everything
+ * that can still name the container (children, open control files, processes
+ * that are not yet freed); the last one frees the memory. container_destroy()
+ * makes it unnameable, then drops the creation's reference.
+ *
+ * Locks. c->admin (a mutex) is held for a whole start, stop or destroy, so these
+ * do not meet. c->lock (a spin lock) guards the state and is taken by processes
+ * as they are born and end. names_lock guards the table of names. Order: admin,
+ * then an ancestor's lock before a descendant's, then names_lock and tree_lock.
+ * Looking an id up needs RCU only.
+ *
+ * Cost. Creating and destroying touch the container, its parent and two hash
+ * tables: nothing grows with the number of containers.
+ */
+#include "container/container.h"
+#include "arch/x86/smp.h"
+#include "core/errno.h"
+#include "core/mutex.h"
+#include "core/time.h"
+#include "core/trace.h"
+#include "lib/hash.h"
+#include "lib/string.h"
+#include "mm/slab.h"
+#include "proc/signal.h"
+#include "tty/tty.h"
+
+#define NAME_BITS 12
+#define CONTAINER_ID_MAX INT32_MAX
+
+struct container host_container;
+
+static struct slab_cache *container_cache;
+static struct idmap ids;        /* names_lock; readers RCU */
+static struct hlist *names;     /* by (parent, name); names_lock */
+static spinlock_t names_lock = SPINLOCK_INIT(RANK_PID);
+
+/* --- references and look-up --- */
+
+struct container *container_get(struct container *c)
+{
+	ref_get(&c->refs);
+	return c;
+}
+
+static void container_free(struct rcu_head *h)
+{
+	slab_free(container_cache, container_of(h, struct container, rcu));
+}
+
+void container_put(struct container *c)
+{
+	struct container *parent = c->parent;
+
+	if (!ref_put(&c->refs))
+		return;
+	BUG_IF(c->alive, "container %u has %u processes", c->owner.id, c->alive);
+	pid_table_destroy(&c->pids);
+	account_release(c->owner.account);
+	account_put(c->owner.account);
+	kfree(c->root_text);
+	rcu_call(&c->rcu, container_free);
+	container_put(parent);
+}
+
+static bool visible(const struct container *c)
+{
+	return &c->owner != current->owner && sees(current->owner, &c->owner);
+}
+
+int container_find(u32 id, struct container **out)
+{
+	struct container *c;
+	bool found;
+
+	rcu_read_lock();
+	c = radix_get(&ids.ids, id);
+	found = c && visible(c) && ref_get_unless_zero(&c->refs);
+	rcu_read_unlock();
+	if (!found)
+		return -ESRCH;
+	*out = c;
+	return 0;
+}
+
+bool container_next(u32 *id, struct container **out)
+{
+	struct container *c;
+	u64 at = *id;
+
+	rcu_read_lock();
+	while ((c = radix_next(&ids.ids, &at))) {
+		if (visible(c) && ref_get_unless_zero(&c->refs))
+			break;
+		at++;
+	}
+	rcu_read_unlock();
+	*id = at;
+	*out = c;
+	return c;
+}
+
+int container_may_manage(const struct container *c)
+{
+	if (current->cred->euid == c->creator && c->parent == current_container())
+		return 0;
+	return may(&c->parent->owner, CAP_SYS_ADMIN) ? 0 : -EPERM;
+}
+
+/* --- states --- */
+
+const char *container_state_name(enum container_state s)
+{
+	static const char *const name[] = { "created", "running", "paused", "stopping", "stopped" };
+
+	return name[s];
+}
+
+static void container_check(const struct container *c)
+{
+	spin_assert_held(&c->lock);
+	switch (c->state) {
+	case CONTAINER_CREATED:
+	case CONTAINER_STOPPED:
+		ASSERT(c->alive == 0);
+		break;
+	case CONTAINER_RUNNING:
+	case CONTAINER_PAUSED:
+		ASSERT(c->alive > 0);
+		break;
+	case CONTAINER_STOPPING:
+		break;
+	}
+}
+
+static void container_set_state(struct container *c, enum container_state s)
+{
+	c->state = s;
+	c->generation++;
+	container_check(c);
+	trace(TRACE_CONTAINER, c->owner.id, s);
+	waitq_wake_all(&c->changed, 0);
+}
+
+/* The state of one without processes. */
+static enum container_state state_at_rest(const struct container *c)
+{
+	return c->has_init ? CONTAINER_STOPPED : CONTAINER_CREATED;
+}
+
+/* --- births and ends of processes: hooks of proc --- */
+
+static int on_process_born(struct container *c, struct process *p)
+{
+	int err = 0;
+
+	spin_lock(&c->lock);
+	if (c->doomed || c->state == CONTAINER_STOPPING)
+		err = -ENOMEM; /* as fork in a dying pid namespace */
+	else
+		c->alive++;
+	if (!err && (c->state == CONTAINER_CREATED || c->state == CONTAINER_STOPPED)) {
+		c->started = realtime_get();
+		container_set_state(c, CONTAINER_RUNNING);
+	}
+	spin_unlock(&c->lock);
+	if (!err)
+		container_get(c);
+	return err;
+}
+
+static void on_process_gone(struct container *c, struct process *p, u32 status)
+{
+	bool end = c->pids.init == p && c != &host_container;
+	ktime_t utime, stime;
+
+	spin_lock(&p->signal_lock);
+	process_cpu_time(p, &utime, &stime);
+	spin_unlock(&p->signal_lock);
+	spin_lock(&c->lock);
+	c->dead_utime += utime;
+	c->dead_stime += stime;
+	c->alive--;
+	if (end) {
+		c->has_init = true;
+		c->exit_status = status;
+	}
+	if (!c->alive)
+		container_set_state(c, state_at_rest(c));
+	else if (end)
+		container_set_state(c, CONTAINER_STOPPING);
+	spin_unlock(&c->lock);
+	if (end)
+		container_processes_kill(&c->pids);
+}
+
+static void on_process_freed(struct container *c)
+{
+	container_put(c);
+}
+
+static void on_park(void)
+{
+	struct container *c = current_container();
+
+	spin_lock(&c->lock);
+	while (c->pids.paused)
+		if (waitq_sleep(&c->thaw, &c->lock, SLEEP_KILLABLE, KTIME_NEVER))
+			break;
+	if (!c->pids.paused)
+		task_clear_work(current, WORK_PAUSE);
+	spin_unlock(&c->lock);
+}
+
+/* reboot(2) inside ends the container as it ends a pid namespace (man 2 reboot). */
+static bool on_reboot(struct container *c, bool halt)
+{
+	if (c == &host_container)
+		return false;
+	if (c->pids.init)
+		signal_kill_process(c->pids.init);
+	return true;
+}
+
+static const struct container_hooks hooks = {
+	.process_born = on_process_born,
+	.process_gone = on_process_gone,
+	.process_freed = on_process_freed,
+	.park = on_park,
+	.reboot = on_reboot,
+};
+
+/* --- names --- */
+
+static struct hlist *name_bucket(const struct container *parent, const char *name)
+{
+	u64 h = hash_bytes(name, strlen(name), (u64)parent);
+
+	return &names[hash_u64(h, NAME_BITS)];
+}
+
+static bool name_taken(const struct container *parent, const char *name)
+{
+	struct container *c;
+
+	hlist_for_each(c, name_bucket(parent, name), name_node)
+		if (c->parent == parent && !strcmp(c->name, name))
+			return true;
+	return false;
+}
+
+static bool name_valid(const char *s)
+{
+	for (const char *p = s; *p; p++) {
+		bool word = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
+		if (!word && (p == s || !strchr("_.-", *p)))
+			return false;
+	}
+	return true;
+}
+
+/* Gives c its id and name, and makes both known. -EEXIST, -EAGAIN, -ENOMEM */
+static int container_publish(struct container *c)
+{
+	u64 id;
+	int err;
+
+	spin_lock(&names_lock);
+	err = idmap_alloc(&ids, c, &id);
+	if (err)
+		goto unlock;
+	c->owner.id = c->owner.account->id = id;
+	if (!c->name[0])
+		snprintf(c->name, sizeof(c->name), "c%u", c->owner.id);
+	if (!c->uts.hostname[0])
+		strlcpy(c->uts.hostname, c->name, sizeof(c->uts.hostname));
+	if (name_taken(c->parent, c->name)) {
+		radix_remove(&ids.ids, id);
+		err = -EEXIST;
+		goto unlock;
+	}
+	hlist_push(name_bucket(c->parent, c->name), &c->name_node);
+unlock:
+	spin_unlock(&names_lock);
+	return err == -ENOSPC ? -EAGAIN : err;
+}
+
+/* False: somebody else has done it. */
+static bool container_unpublish(struct container *c)
+{
+	bool was;
+
+	spin_lock(&names_lock);
+	was = hlist_hashed(&c->name_node);
+	if (was) {
+		hlist_remove(&c->name_node);
+		radix_remove(&ids.ids, c->owner.id);
+	}
+	spin_unlock(&names_lock);
+	return was;
+}
+
+/* --- creation --- */
+
+static void container_init_object(struct container *c, struct container *parent)
+{
+	ref_init(&c->refs, 1);
+	spin_init(&c->lock, RANK_CONTAINER);
+	spin_init(&c->uts.lock, RANK_PID);
+	mutex_init(&c->admin, RANK_CONTAINER_ADMIN);
+	waitq_init(&c->changed);
+	waitq_init(&c->thaw);
+	list_init(&c->children);
+	list_init(&c->sibling);
+	c->parent = parent;
+	c->console = CONTAINER_NO_CONSOLE;
+	c->owner.parent = parent ? &parent->owner : NULL;
+	c->owner.depth = parent ? parent->owner.depth + 1 : 0;
+	c->owner.pids = &c->pids;
+	c->created = realtime_get();
+}
+
+/* Memory and account: -ENOSPC (too deep), -ENOMEM. */
+static int container_alloc(struct container *parent, struct container **out)
+{
+	struct container *c;
+	int err;
+
+	if (parent->owner.depth == OWNER_DEPTH_MAX)
+		return -ENOSPC;
+	c = slab_alloc(container_cache);
+	if (!c)
+		return -ENOMEM;
+	err = account_create(parent->owner.account, &c->owner.account);
+	if (err) {
+		slab_free(container_cache, c);
+		return err;
+	}
+	container_init_object(c, container_get(parent));
+	c->creator = current->cred->euid;
+	pid_table_init(&c->pids, &c->owner, 1);
+	c->pids.container = c;
+	c->pids.uts = &c->uts;
+	*out = c;
+	return 0;
+}
+
+/* What stands in every container: fresh instances, on directories that its root has. */
+static const struct {
+	const char *where, *type, *options;
+	u32 flags;
+} standard_mounts[] = {
+	{ "/proc", "proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
+	{ "/dev", "devtmpfs", NULL, MS_NOSUID },
+	{ "/sys", "sysfs", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
+};
+
+static int container_mount_standard(struct mount_table *t)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(standard_mounts); i++) {
+		struct path where;
+		int err;
+
+		if (mount_table_lookup(t, standard_mounts[i].where, &where))
+			continue; /* the root has no such directory */
+		err = mount_at(t, &where, standard_mounts[i].type, standard_mounts[i].type,
+			       standard_mounts[i].flags, standard_mounts[i].options);
+		path_put(where);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int container_make_mounts(struct container *c, const struct path *root)
+{
+	int err = mount_table_create(&c->owner, &c->mounts);
+
+	if (err)
+		return err;
+	err = mount_table_set_root(c->mounts, root);
+	if (!err)
+		err = container_mount_standard(c->mounts);
+	if (err)
+		mount_table_put(c->mounts);
+	return err;
+}
+
+static int spec_check(const struct container_spec *s)
+{
+	for (size_t i = 0; i < sizeof(s->reserved0); i++)
+		if (s->reserved0[i])
+			return -EINVAL;
+	if (s->flags || strnlen(s->name, sizeof(s->name)) == sizeof(s->name) || !name_valid(s->name) ||
+	    strnlen(s->hostname, sizeof(s->hostname)) == sizeof(s->hostname))
+		return -EINVAL;
+	if (s->console < CONTAINER_NO_CONSOLE || s->console >= VC_COUNT || s->console == 0)
+		return -EINVAL;
+	return s->pids_max == 0 || s->memory_max == 0 ? -EINVAL : 0;
+}
+
+static void container_set_limits(struct container *c, const struct container_spec *s)
+{
+	if (s->pids_max != CONTAINER_NO_LIMIT)
+		account_set_max(c->owner.account, RES_PIDS, MIN(s->pids_max, (u64)INT64_MAX));
+	if (s->memory_max != CONTAINER_NO_LIMIT)
+		account_set_max(c->owner.account, RES_MEMORY, MIN(s->memory_max, (u64)INT64_MAX));
+}
+
+/* Puts it under its parent, unless that is being destroyed. */
+static int container_link(struct container *c)
+{
+	struct container *parent = c->parent;
+	int err = 0;
+
+	spin_lock(&parent->lock);
+	if (parent->doomed)
+		err = -ESRCH;
+	else
+		list_append(&parent->children, &c->sibling);
+	spin_unlock(&parent->lock);
+	return err;
+}
+
+int container_create(const struct container_spec *spec, const struct path *root, const char *root_text,
+		     struct container **out)
+{
+	struct container *c;
+	int err = spec_check(spec);
+
+	if (err)
+		return err;
+	err = container_alloc(current_container(), &c);
+	if (err)
+		return err;
+	strlcpy(c->name, spec->name, sizeof(c->name));
+	strlcpy(c->uts.hostname, spec->hostname, sizeof(c->uts.hostname));
+	container_set_limits(c, spec);
+	err = -ENOMEM;
+	c->root_text = kstrdup(root_text, KM_ACCOUNT);
+	if (!c->root_text)
+		goto put;
+	err = container_make_mounts(c, root);
+	if (err)
+		goto put;
+	*out = container_get(c); /* before anybody else can find and destroy it */
+	err = container_publish(c);
+	if (err)
+		goto put_mounts;
+	if (spec->console != CONTAINER_NO_CONSOLE)
+		err = vc_claim(spec->console, &c->owner, c->name);
+	if (err)
+		goto unpublish;
+	c->console = spec->console;
+	err = container_link(c);
+	if (err)
+		goto release_console;
+	return 0;
+
+release_console:
+	if (c->console != CONTAINER_NO_CONSOLE)
+		vc_release(c->console, &c->owner);
+unpublish:
+	container_unpublish(c);
+put_mounts:
+	mount_table_put(c->mounts);
+	container_put(c);
+put:
+	container_put(c);
+	return err;
+}
+
+/* --- pause and resume --- */
+
+int container_pause(struct container *c)
+{
+	int err = 0;
+
+	spin_lock(&c->lock);
+	if (c->state != CONTAINER_RUNNING)
+		err = -EINVAL;
+	else
+		container_set_state(c, CONTAINER_PAUSED);
+	spin_unlock(&c->lock);
+	if (err)
+		return err;
+	pid_table_pause(&c->pids);
+	return 0;
+}
+
+int container_resume(struct container *c)
+{
+	int err = 0;
+
+	spin_lock(&c->lock);
+	if (c->state != CONTAINER_PAUSED)
+		err = -EINVAL;
+	else
+		container_set_state(c, CONTAINER_RUNNING);
+	c->pids.paused = false;
+	waitq_wake_all(&c->thaw, 0);
+	spin_unlock(&c->lock);
+	return err;
+}
+
+/* --- stop and destroy --- */
+
+/* Kills all inside, descendants' processes too, and waits until they have ended. admin is held. */
+static int container_empty(struct container *c)
+{
+	int err = 0;
+
+	spin_lock(&c->lock);
+	if (c->alive)
+		container_set_state(c, CONTAINER_STOPPING);
+	spin_unlock(&c->lock);
+	container_processes_kill(&c->pids);
+	spin_lock(&c->lock);
+	c->pids.paused = false;
+	while (c->alive && !err)
+		err = waitq_sleep(&c->changed, &c->lock, SLEEP_INTERRUPTIBLE, KTIME_NEVER);
+	spin_unlock(&c->lock);
+	return err;
+}
+
+/* The first child, counted, or NULL. */
+static struct container *container_first_child(struct container *c)
+{
+	struct container *child = NULL;
+
+	spin_lock(&c->lock);
+	if (!list_empty(&c->children))
+		child = container_get(list_first(&c->children, struct container, sibling));
+	spin_unlock(&c->lock);
+	return child;
+}
+
+/* Recursion is bounded by OWNER_DEPTH_MAX. */
+static int container_destroy_children(struct container *c)
+{
+	struct container *child;
+	int err = 0;
+
+	while (!err && (child = container_first_child(c))) {
+		err = container_destroy(child);
+		container_put(child);
+		if (err == -ESRCH)
+			err = 0;
+	}
+	return err;
+}
+
+int container_stop(struct container *c)
+{
+	int err = mutex_lock_killable(&c->admin);
+
+	if (err)
+		return err;
+	err = container_empty(c);
+	mutex_unlock(&c->admin);
+	return err;
+}
+
+int container_destroy(struct container *c)
+{
+	int err = mutex_lock_killable(&c->admin);
+
+	if (err)
+		return err;
+	spin_lock(&c->lock);
+	c->doomed = true;
+	spin_unlock(&c->lock);
+	err = container_empty(c);
+	mutex_unlock(&c->admin);
+	if (!err)
+		err = container_destroy_children(c);
+	if (err)
+		return err; /* interrupted: it stays doomed, and may be destroyed again */
+	if (!container_unpublish(c))
+		return -ESRCH;
+	spin_lock(&c->parent->lock);
+	list_remove(&c->sibling);
+	spin_unlock(&c->parent->lock);
+	if (c->console != CONTAINER_NO_CONSOLE)
+		vc_release(c->console, &c->owner);
+	mount_table_put(c->mounts);
+	container_put(c);
+	return 0;
+}
+
+/* --- starting a program --- */
+
+/* A STOPPED container begins anew: its next process is pid 1 again. admin is held. */
+static int container_rewind(struct container *c)
+{
+	bool again, busy;
+
+	spin_lock(&c->lock);
+	again = c->state == CONTAINER_STOPPED;
+	spin_unlock(&c->lock);
+	busy = again && !pid_table_rewind(&c->pids);
+	return busy ? -EAGAIN : 0; /* its last pid 1 has not been waited for */
+}
+
+s64 container_fork(struct container *c, struct trapframe *frame)
+{
+	struct clone_request r = { .exit_signal = SIGCHLD, .into = &c->pids };
+	struct account *account = current->account;
+	s64 pid = mutex_lock_killable(&c->admin);
+
+	if (pid)
+		return pid;
+	pid = container_rewind(c);
+	if (pid)
+		goto unlock;
+	current->account = c->owner.account; /* the child's first memory is its own */
+	pid = fs_context_create(c->mounts, &r.fs);
+	if (!pid) {
+		pid = process_clone(&r, frame);
+		if (pid < 0)
+			fs_context_put(r.fs);
+	}
+	current->account = account;
+unlock:
+	mutex_unlock(&c->admin);
+	return pid;
+}
+
+/* --- what it uses --- */
+
+void container_cpu_time(struct container *c, ktime_t *utime, ktime_t *stime)
+{
+	struct process *p;
+	ktime_t u, s;
+
+	spin_lock(&c->lock);
+	*utime = c->dead_utime;
+	*stime = c->dead_stime;
+	spin_unlock(&c->lock);
+	for (u32 pid = 1; !process_next_in(&c->pids, &pid, &p); pid++) {
+		if (p->pids == &c->pids && p->state == PROCESS_ALIVE) {
+			spin_lock(&p->signal_lock);
+			process_cpu_time(p, &u, &s);
+			spin_unlock(&p->signal_lock);
+			*utime += u;
+			*stime += s;
+		}
+		process_put(p);
+	}
+}
+
+static u64 limit_of(const struct account *a, enum resource what)
+{
+	s64 max = READ_ONCE(a->res[what].max);
+
+	return max == INT64_MAX ? CONTAINER_NO_LIMIT : (u64)max;
+}
+
+void container_info(struct container *c, struct cinfo *i)
+{
+	struct account *a = c->owner.account;
+	ktime_t utime, stime;
+
+	container_cpu_time(c, &utime, &stime);
+	memset(i, 0, sizeof(*i));
+	i->id = c->owner.id;
+	i->parent = c->owner.parent ? c->owner.parent->id : 0;
+	strlcpy(i->name, c->name, sizeof(i->name));
+	spin_lock(&c->uts.lock);
+	strlcpy(i->hostname, c->uts.hostname, sizeof(i->hostname));
+	spin_unlock(&c->uts.lock);
+	spin_lock(&c->lock);
+	i->state = c->state;
+	i->exit_status = c->exit_status;
+	i->started_nsec = c->started;
+	spin_unlock(&c->lock);
+	i->console = c->console;
+	i->pids_current = account_read(a, RES_PIDS);
+	i->pids_max = limit_of(a, RES_PIDS);
+	i->pids_failed = READ_ONCE(a->res[RES_PIDS].failed);
+	i->memory_current = MAX(account_read(a, RES_MEMORY), (s64)0);
+	i->memory_max = limit_of(a, RES_MEMORY);
+	i->memory_peak = READ_ONCE(a->res[RES_MEMORY].peak);
+	i->memory_oom_kills = READ_ONCE(a->oom_kills);
+	i->cpu_user_usec = utime / NSEC_PER_USEC;
+	i->cpu_system_usec = stime / NSEC_PER_USEC;
+	i->created_nsec = c->created;
+}
+
+/* --- start-up --- */
+
+void container_init(void)
+{
+	struct container *host = &host_container;
+
+	container_cache = slab_cache_create("container", sizeof(struct container), 0,
+					    SLAB_ACCOUNT | SLAB_ZERO);
+	names = kmalloc(sizeof(*names) << NAME_BITS, KM_ZERO);
+	BUG_ON(!names);
+	idmap_init(&ids, 1, CONTAINER_ID_MAX);
+	container_init_object(host, NULL);
+	host->owner.account = &account_root;
+	host->state = CONTAINER_RUNNING;
+	strlcpy(host->name, "host", sizeof(host->name));
+	strlcpy(host->uts.hostname, "skerry", sizeof(host->uts.hostname));
+	pid_table_init(&host->pids, &host->owner, 1);
+	host->pids.container = host;
+	host->pids.uts = &host->uts;
+	host_pids = &host->pids;
+	process_set_container_hooks(&hooks);
+	control_init();
+}
+
+void container_init_host_mounts(struct mount_table *mounts)
+{
+	host_container.mounts = mounts;
+}
