@@ -66,4 +66,9 @@ $(BUILD)/linux/initramfs.cpio: $(BUILD)/initramfs.cpio host/image/linux-init | $
 	cat $(BUILD)/initramfs.cpio $@.modules > $@.new
 	@mv $@.new $@
 
+# what runs the tests inside the guest
+$(BUILD)/tests/driver: tests/run/driver.c
+	@mkdir -p $(@D)
+	$(USER_CC) $(filter-out -MMD -MP,$(USER_CFLAGS)) -s -o $@ $<
+
 -include $(shell find $(HOST_OBJ) -name '*.d' 2>/dev/null)

@@ -109,6 +109,21 @@ static void mount_one(const char *type, const char *where, const char *options)
 		say("mount %s on %s: %s", type, where, strerror(errno));
 }
 
+/* Names that a device filesystem may leave to user space; EEXIST is as good. */
+static void device_links_init(void)
+{
+	static const char *const links[][2] = {
+		{ "/proc/self/fd", "/dev/fd" },
+		{ "/proc/self/fd/0", "/dev/stdin" },
+		{ "/proc/self/fd/1", "/dev/stdout" },
+		{ "/proc/self/fd/2", "/dev/stderr" },
+	};
+
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		if (symlink(links[i][0], links[i][1]) && errno != EEXIST)
+			say("symlink %s: %s", links[i][1], strerror(errno));
+}
+
 static void mounts_init(void)
 {
 	mount_one("devtmpfs", "/dev", NULL);
@@ -117,6 +132,7 @@ static void mounts_init(void)
 	mount_one("devpts", "/dev/pts", "mode=620,ptmxmode=666");
 	if (!mkdir("/dev/shm", 01777)) /* not there: the kernel leaves it to us */
 		mount_one("tmpfs", "/dev/shm", "mode=1777");
+	device_links_init();
 }
 
 /* A program needs descriptors 0, 1 and 2, or files that it opens take their place. */
