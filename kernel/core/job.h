@@ -12,10 +12,12 @@
 
 struct tty;
 struct task;
+struct pid_table;
 
 struct session {
 	ref_t refs;
 	u32 sid;               /* in the container where it was made */
+	struct pid_table *pids; /* of that container */
 	struct owner *owner;
 	struct tty *tty;       /* controlling terminal; tty layer's lock (RANK_TTY_LOCK) */
 	struct process *leader; /* NULL once the leader has ended */
@@ -25,7 +27,7 @@ struct session {
 struct process_group {
 	ref_t refs;
 	u32 pgid;
-	struct session *session;
+	struct session *session; /* counted */
 	struct list members;   /* process->group_node */
 	struct list session_node;
 };
@@ -47,5 +49,10 @@ void session_hangup(struct session *s, struct process_group *foreground);
 /* Would sig be ignored or blocked by current? (tty reads and writes in the background) */
 bool signal_ignored_or_blocked(int sig);
 bool current_is_session_leader(void);
+/*
+ * The tty layer's: the leader of s, which has a controlling terminal, ends. Hang it up for the
+ * session. Called in the leader's context without locks. NULL: nothing to do.
+ */
+extern void (*session_leader_exit_hook)(struct session *s);
 
 #endif

@@ -115,6 +115,9 @@ struct task {
 	char name[16];               /* comm (prctl PR_SET_NAME); NUL-terminated */
 
 	void *kstack;
+	struct account *stack_account; /* who pays for kstack; counted */
+	struct account *pids_account;  /* where this thread counts in RES_PIDS; counted; NULL: nowhere */
+	struct aspace *dead_aspace;    /* dropped after the last switch, when its tables are not loaded */
 	uaddr_t fault_address;       /* last user fault */
 	u8 uaccess_depth;            /* debug: inside copy_{to,from}_user */
 #if DEBUG

@@ -119,6 +119,7 @@ struct process {
 	u32 thread_count;              /* P: their number */
 	struct task *leader;           /* P; counted */
 	struct process_group *group;   /* P; counted */
+	struct session *session;       /* = group->session; changed by its own threads only, under P */
 	struct list group_node;        /* P */
 	struct list table_node;        /* P: pids->all */
 
@@ -215,7 +216,6 @@ void sched_init(void);     /* once, on the boot CPU, before sched_init_cpu there
 void sched_init_cpu(void);
 void sched_start(struct task *t); /* first wake-up of a new task */
 void sched_idle_loop(void) __noreturn;
-void sched_tick_soon(void);       /* a CPU-time timer of current was armed: tick again at full rate */
 /* Kernel stack, FPU area, signal state; charged to current->account. p NULL: kernel thread. */
 int task_create(struct process *p, struct task **out);
 /* CPU time of t up to now; of all of p's threads, those that have ended included. */

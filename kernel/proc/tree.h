@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tree.h - the links between processes, groups and sessions, between the files
+ * of proc. All under tree_lock unless said.
+ */
+#ifndef PROC_TREE_H
+#define PROC_TREE_H
+
+#include "proc/process.h"
+
+/* process.c */
+/* p, with its pid, becomes visible: child of parent (NULL: nobody's), member of g. */
+void process_link(struct process *p, struct process *parent, struct process_group *g);
+void process_unlink(struct process *p);
+void process_add_thread(struct process *p, struct task *t); /* takes signal_lock */
+
+/* exit.c */
+/* p's children that live in `only` (NULL: all) go to who inherits orphans, or are left to the kernel. */
+void process_reparent_children(struct process *p, struct pid_table *only);
+/* A zombie that has been waited for, or for whom nobody will wait: out of the tree. */
+void process_reap(struct process *p);
+/* After process_reap, with no lock held: drops what it held. */
+void process_release(struct process *p);
+
+/* job.c */
+void job_init(void);
+/* A session and group without members, for session_start(): -ENOMEM. No lock. */
+int session_create(struct owner *o, struct session **s, struct process_group **g);
+void session_destroy_unused(struct session *s, struct process_group *g);
+/* They get p's pid as their ids; p is the leader and in no group. Takes over the references. */
+void session_start(struct session *s, struct process_group *g, struct process *p);
+void group_add(struct process_group *g, struct process *p);
+void group_remove(struct process *p); /* p->group, which may be freed; nothing if NULL */
+/* p ends or moves away from its parent: groups that become orphaned and have stopped members hear of it. */
+void job_parent_left(struct process *child, struct process *ending);
+/* p, a session leader, ends. Takes tree_lock itself. */
+void session_leader_exit(struct process *p);
+
+#endif
