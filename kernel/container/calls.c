@@ -12,7 +12,7 @@
 /* The container, counted, that current may manage: -ESRCH, -EPERM. */
 static int manageable(int cid, struct container **out)
 {
-	int err = cid > 0 ? container_find(cid, out) : -ESRCH;
+	int err = cid > 0 ? container_find(current->owner, cid, out) : -ESRCH;
 
 	if (err)
 		return err;
@@ -111,7 +111,7 @@ s64 sys_cinfo(int cid, uaddr_t out, size_t size)
 		return -ESRCH;
 	if ((u32)cid == current->owner->id)
 		c = container_get(current_container());
-	else if ((err = container_find(cid, &c)))
+	else if ((err = container_find(current->owner, cid, &c)))
 		return err;
 	container_info(c, &info);
 	container_put(c);

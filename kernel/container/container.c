@@ -90,19 +90,19 @@ void container_put(struct container *c)
 	container_put(parent);
 }
 
-static bool visible(const struct container *c)
+static bool below(const struct owner *viewer, const struct container *c)
 {
-	return &c->owner != current->owner && sees(current->owner, &c->owner);
+	return &c->owner != viewer && sees(viewer, &c->owner);
 }
 
-int container_find(u32 id, struct container **out)
+int container_find(const struct owner *viewer, u32 id, struct container **out)
 {
 	struct container *c;
 	bool found;
 
 	rcu_read_lock();
 	c = radix_get(&ids.ids, id);
-	found = c && visible(c) && ref_get_unless_zero(&c->refs);
+	found = c && below(viewer, c) && ref_get_unless_zero(&c->refs);
 	rcu_read_unlock();
 	if (!found)
 		return -ESRCH;
@@ -110,14 +110,14 @@ int container_find(u32 id, struct container **out)
 	return 0;
 }
 
-bool container_next(u32 *id, struct container **out)
+bool container_next(const struct owner *viewer, u32 *id, struct container **out)
 {
 	struct container *c;
 	u64 at = *id;
 
 	rcu_read_lock();
 	while ((c = radix_next(&ids.ids, &at))) {
-		if (visible(c) && ref_get_unless_zero(&c->refs))
+		if (below(viewer, c) && ref_get_unless_zero(&c->refs))
 			break;
 		at++;
 	}
@@ -735,7 +735,6 @@ void container_init(void)
 	host->pids.uts = &host->uts;
 	host_pids = &host->pids;
 	process_set_container_hooks(&hooks);
-	control_init();
 }
 
 void container_init_host_mounts(struct mount_table *mounts)

@@ -57,10 +57,10 @@ void container_init_host_mounts(struct mount_table *mounts);
 
 struct container *container_get(struct container *c);
 void container_put(struct container *c);
-/* By id, if it is a descendant of current's container: counted; else -ESRCH. */
-int container_find(u32 id, struct container **out);
-/* The next descendant with an id >= *id, counted; false: none. */
-bool container_next(u32 *id, struct container **out);
+/* By id, if it is a descendant of the viewer: counted; else -ESRCH. */
+int container_find(const struct owner *viewer, u32 id, struct container **out);
+/* The viewer's next descendant with an id >= *id, counted; false: none. */
+bool container_next(const struct owner *viewer, u32 *id, struct container **out);
 
 /* A new one, CREATED, without processes, counted for the caller. root: a directory of current's view. */
 int container_create(const struct container_spec *spec, const struct path *root, const char *root_text,
@@ -77,7 +77,7 @@ void container_cpu_time(struct container *c, ktime_t *utime, ktime_t *stime);
 int container_may_manage(const struct container *c);
 const char *container_state_name(enum container_state s);
 
-/* control.c: the filesystem of /sys */
-void control_init(void);
+/* control.c: the filesystem of /sys, type "sysfs" */
+extern const struct fs_type control_fs_type;
 
 #endif

@@ -196,7 +196,7 @@ struct fs_type {
 	int (*mount)(const struct fs_type *t, const char *source, u32 flags, const char *data,
 		     struct superblock **out);
 };
-extern const struct fs_type *const fs_types[]; /* NULL-terminated; in fs/mount.c */
+extern const struct fs_type *const fs_types[]; /* NULL-terminated; in main/filesystems.c, above all of them */
 
 /* --- objects --- */
 

@@ -218,6 +218,14 @@ void sched_start(struct task *t); /* first wake-up of a new task */
 void sched_idle_loop(void) __noreturn;
 /* Kernel stack, FPU area, signal state; charged to current->account. p NULL: kernel thread. */
 int task_create(struct process *p, struct task **out);
+/* As in /proc/PID/stat: R running, S sleeping, T stopped, Z zombie, X dead (proc/status.c). */
+char process_state_letter(struct process *p);
+struct process_summary {
+	char name[16], state;
+	ktime_t utime, stime;
+	u64 rss_bytes;
+};
+void process_summarise(struct process *p, struct process_summary *s);
 /* CPU time of t up to now; of all of p's threads, those that have ended included. */
 void process_account_time(struct task *t, ktime_t *utime, ktime_t *stime);
 /* signal_lock or tree_lock held. */

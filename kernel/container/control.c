@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * control.c - the control files: /sys/container/ID/..., one directory per
+ * descendant of the container that mounted it, and "self". Names and units are
+ * those of cgroup v2 where one exists (Linux, Documentation/admin-guide/cgroup-v2).
+ *
+ * Reading is for all who see the directory. Writing is for who may manage the
+ * container from outside, which is decided when the file is opened; "self" is
+ * read-only. A value that does not parse is -EINVAL and changes nothing.
+ */
+#include "arch/x86/arch.h"
+#include "container/container.h"
+#include "core/errno.h"
+#include "fs/pseudo.h"
+#include "lib/string.h"
+#include "mm/aspace.h"
+#include "proc/signal.h"
+
+#define SYSFS_MAGIC 0x62656572
+
+/* --- reading --- */
+
+static int show_name(void *object, struct text *t)
+{
+	struct container *c = object;
+
+	text_printf(t, "%s\n", c->name);
+	return 0;
+}
+
+static int show_state(void *object, struct text *t)
+{
+	struct container *c = object;
+
+	text_printf(t, "%s\n", container_state_name(READ_ONCE(c->state)));
+	return 0;
+}
+
+static struct waitq *state_changed(void *object, u64 *generation)
+{
+	struct container *c = object;
+
+	*generation = READ_ONCE(c->generation);
+	return &c->changed;
+}
+
+static int show_root(void *object, struct text *t)
+{
+	struct container *c = object;
+
+	text_printf(t, "%s\n", c->root_text ? c->root_text : "/");
+	return 0;
+}
+
+static int show_hostname(void *object, struct text *t)
+{
+	struct container *c = object;
+	char name[sizeof(c->uts.hostname)];
+
+	spin_lock(&c->uts.lock);
+	strlcpy(name, c->uts.hostname, sizeof(name));
+	spin_unlock(&c->uts.lock);
+	text_printf(t, "%s\n", name);
+	return 0;
+}
+
+static int show_console(void *object, struct text *t)
+{
+	struct container *c = object;
+
+	if (c->console < 0)
+		text_printf(t, "none\n");
+	else
+		text_printf(t, "%d\n", c->console);
+	return 0;
+}
+
+/* One line each: pid, name, state, user and system time in us, resident bytes. */
+static int show_procs(void *object, struct text *t)
+{
+	struct container *c = object;
+	struct process *p;
+
+	for (u32 pid = 1; !process_next_in(&c->pids, &pid, &p); pid++) {
+		struct process_summary s;
+
+		process_summarise(p, &s);
+		process_put(p);
+		text_printf(t, "%u %s %c %lld %lld %llu\n", pid, s.name, s.state,
+			    (long long)(s.utime / NSEC_PER_USEC), (long long)(s.stime / NSEC_PER_USEC),
+			    (unsigned long long)s.rss_bytes);
+		resched_point();
+	}
+	return 0;
+}
+
+static int show_max(struct container *c, enum resource what, struct text *t)
+{
+	s64 max = READ_ONCE(c->owner.account->res[what].max);
+
+	if (max == INT64_MAX)
+		text_printf(t, "max\n");
+	else
+		text_printf(t, "%lld\n", (long long)max);
+	return 0;
+}
+
+static int show_used(struct container *c, enum resource what, struct text *t)
+{
+	text_printf(t, "%lld\n", (long long)MAX(account_read(c->owner.account, what), (s64)0));
+	return 0;
+}
+
+static int show_pids_max(void *object, struct text *t)
+{
+	return show_max(object, RES_PIDS, t);
+}
+
+static int show_pids_current(void *object, struct text *t)
+{
+	return show_used(object, RES_PIDS, t);
+}
+
+static int show_memory_max(void *object, struct text *t)
+{
+	return show_max(object, RES_MEMORY, t);
+}
+
+static int show_memory_current(void *object, struct text *t)
+{
+	return show_used(object, RES_MEMORY, t);
+}
+
+static int show_memory_peak(void *object, struct text *t)
+{
+	struct container *c = object;
+
+	text_printf(t, "%lld\n", (long long)READ_ONCE(c->owner.account->res[RES_MEMORY].peak));
+	return 0;
+}
+
+static int show_memory_events(void *object, struct text *t)
+{
+	struct account *a = ((struct container *)object)->owner.account;
+
+	text_printf(t, "low 0\nhigh 0\nmax %llu\noom %llu\noom_kill %llu\n",
+		    (unsigned long long)READ_ONCE(a->res[RES_MEMORY].failed),
+		    (unsigned long long)READ_ONCE(a->oom_events),
+		    (unsigned long long)READ_ONCE(a->oom_kills));
+	return 0;
+}
+
+static int show_cpu_stat(void *object, struct text *t)
+{
+	ktime_t utime, stime;
+
+	container_cpu_time(object, &utime, &stime);
+	utime /= NSEC_PER_USEC;
+	stime /= NSEC_PER_USEC;
+	text_printf(t, "usage_usec %lld\nuser_usec %lld\nsystem_usec %lld\n",
+		    (long long)(utime + stime), (long long)utime, (long long)stime);
+	return 0;
+}
+
+static int show_exit_status(void *object, struct text *t)
+{
+	struct container *c = object;
+
+	text_printf(t, "%d\n", READ_ONCE(c->exit_status));
+	return 0;
+}
+
+static int show_created(void *object, struct text *t)
+{
+	struct container *c = object;
+
+	text_printf(t, "%lld\n", (long long)(c->created / NSEC_PER_SEC));
+	return 0;
+}
+
+/* --- writing --- */
+
+static int open_managed(void *object, bool write)
+{
+	struct container *c = object;
+
+	if (!write)
+		return 0;
+	if (&c->owner == current->owner || !sees(current->owner, &c->owner))
+		return -EPERM;
+	return container_may_manage(c);
+}
+
+static int store_max(struct container *c, enum resource what, const char *s)
+{
+	u64 max;
+	int err = 0;
+
+	if (!strcmp(s, "max"))
+		max = INT64_MAX;
+	else
+		err = what == RES_MEMORY ? parse_size(s, &max) : parse_u64(s, &max);
+	if (err || max > INT64_MAX)
+		return -EINVAL;
+	account_set_max(c->owner.account, what, max);
+	return 0;
+}
+
+static int store_pids_max(void *object, char *s, size_t n)
+{
+	return store_max(object, RES_PIDS, s);
+}
+
+static int store_memory_max(void *object, char *s, size_t n)
+{
+	return store_max(object, RES_MEMORY, s);
+}
+
+/* "SIG" or "SIG PID": to pid 1, or to the process with that pid inside. */
+static int store_kill(void *object, char *s, size_t n)
+{
+	struct container *c = object;
+	struct siginfo info;
+	struct process *p;
+	char *space = strchr(s, ' ');
+	u64 sig, pid = 1;
+	int err;
+
+	if (space)
+		*space = 0;
+	if (parse_u64(s, &sig) || sig < 1 || sig > NSIG || (space && parse_u64(space + 1, &pid)))
+		return -EINVAL;
+	err = process_find_in(&c->pids, pid, &p);
+	if (err)
+		return err;
+	signal_init_info(&info, sig, SI_USER);
+	info.kill.pid = 0; /* from outside */
+	err = signal_send_process(p, sig, &info);
+	process_put(p);
+	return err;
+}
+
+/* --- the tree --- */
+
+static const struct pseudo_entry container_files[] = {
+	{ .name = "name", .mode = S_IFREG | 0444, .show = show_name },
+	{ .name = "state", .mode = S_IFREG | 0444, .show = show_state, .changed = state_changed },
+	{ .name = "procs", .mode = S_IFREG | 0444, .show = show_procs },
+	{ .name = "root", .mode = S_IFREG | 0444, .show = show_root },
+	{ .name = "hostname", .mode = S_IFREG | 0444, .show = show_hostname },
+	{ .name = "console", .mode = S_IFREG | 0444, .show = show_console },
+	{ .name = "pids.max", .mode = S_IFREG | 0644, .show = show_pids_max, .store = store_pids_max, .open = open_managed },
+	{ .name = "pids.current", .mode = S_IFREG | 0444, .show = show_pids_current },
+	{ .name = "memory.max", .mode = S_IFREG | 0644, .show = show_memory_max, .store = store_memory_max, .open = open_managed },
+	{ .name = "memory.current", .mode = S_IFREG | 0444, .show = show_memory_current },
+	{ .name = "memory.peak", .mode = S_IFREG | 0444, .show = show_memory_peak },
+	{ .name = "memory.events", .mode = S_IFREG | 0444, .show = show_memory_events },
+	{ .name = "cpu.stat", .mode = S_IFREG | 0444, .show = show_cpu_stat },
+	{ .name = "exit_status", .mode = S_IFREG | 0444, .show = show_exit_status },
+	{ .name = "created", .mode = S_IFREG | 0444, .show = show_created },
+	{ .name = "kill", .mode = S_IFREG | 0200, .store = store_kill, .open = open_managed },
+	{ 0 },
+};
+
+static void container_dir_get(void *object)
+{
+	container_get(object);
+}
+
+static void container_dir_put(void *object)
+{
+	container_put(object);
+}
+
+static bool container_dir_alive(void *object)
+{
+	struct container *c = object;
+
+	return c == &host_container || hlist_hashed(&c->name_node);
+}
+
+static void container_dir_owner(void *object, u32 *uid, u32 *gid)
+{
+	*uid = ((struct container *)object)->creator;
+}
+
+static const struct pseudo_dir_ops container_dir = {
+	.entries = container_files,
+	.get = container_dir_get,
+	.put = container_dir_put,
+	.alive = container_dir_alive,
+	.owner = container_dir_owner,
+};
+
+/* The object of /sys and /sys/container is the superblock: its owner is the viewer. */
+static const struct owner *viewer_of(void *object)
+{
+	return ((struct superblock *)object)->owner;
+}
+
+static int containers_lookup(void *object, const char *name, size_t len, struct pseudo_entry *e, void **child)
+{
+	const struct owner *viewer = viewer_of(object);
+	struct container *c;
+	u64 id;
+
+	if (!strcmp(name, "self"))
+		c = container_get(container_of(viewer, struct container, owner));
+	else if (name[0] < '1' || name[0] > '9' || parse_u64(name, &id) || id > UINT32_MAX ||
+		 container_find(viewer, id, &c))
+		return -ENOENT;
+	*e = (struct pseudo_entry){ .mode = S_IFDIR | 0755, .dir = &container_dir };
+	*child = c;
+	return 0;
+}
+
+/* Cookie 0: self; n: the first container with an id >= n. */
+static bool containers_next(void *object, u64 *cookie, char *name, size_t size, u32 *mode)
+{
+	struct container *c;
+	u32 id = *cookie;
+
+	*mode = S_IFDIR | 0755;
+	if (!*cookie)
+		return strlcpy(name, "self", size);
+	if (*cookie > INT32_MAX || !container_next(viewer_of(object), &id, &c))
+		return false;
+	container_put(c);
+	*cookie = id;
+	snprintf(name, size, "%u", id);
+	return true;
+}
+
+static const struct pseudo_dir_ops containers_dir = {
+	.lookup = containers_lookup,
+	.next = containers_next,
+};
+
+static int show_cpus(void *object, struct text *t)
+{
+	text_printf(t, cpu_count > 1 ? "0-%u\n" : "%u\n", cpu_count - 1);
+	return 0;
+}
+
+static const struct pseudo_entry cpu_files[] = {
+	{ .name = "online", .mode = S_IFREG | 0444, .show = show_cpus },
+	{ .name = "possible", .mode = S_IFREG | 0444, .show = show_cpus },
+	{ .name = "present", .mode = S_IFREG | 0444, .show = show_cpus },
+	{ 0 },
+};
+static const struct pseudo_dir_ops cpu_dir = { .entries = cpu_files };
+static const struct pseudo_entry system_files[] = { { .name = "cpu", .mode = S_IFDIR | 0755, .dir = &cpu_dir }, { 0 } };
+static const struct pseudo_dir_ops system_dir = { .entries = system_files };
+static const struct pseudo_entry devices_files[] = { { .name = "system", .mode = S_IFDIR | 0755, .dir = &system_dir }, { 0 } };
+static const struct pseudo_dir_ops devices_dir = { .entries = devices_files };
+
+static const struct pseudo_entry root_files[] = {
+	{ .name = "container", .mode = S_IFDIR | 0755, .dir = &containers_dir },
+	{ .name = "devices", .mode = S_IFDIR | 0755, .dir = &devices_dir },
+	{ 0 },
+};
+static const struct pseudo_dir_ops root_dir = { .entries = root_files };
+
+static int control_mount(const struct fs_type *t, const char *source, u32 flags, const char *data,
+			 struct superblock **out)
+{
+	return pseudo_mount(t, &root_dir, SYSFS_MAGIC, out);
+}
+
+const struct fs_type control_fs_type = {
+	.name = "sysfs",
+	.mount = control_mount,
+};
