@@ -14,6 +14,7 @@
 #ifndef CORE_ACCOUNT_H
 #define CORE_ACCOUNT_H
 
+#include "core/rcu.h"
 #include "core/ref.h"
 #include "core/spinlock.h"
 
@@ -38,6 +39,7 @@ struct account {
 	u64 oom_events; /* the limit was reached and reclaim did not help */
 	u32 id;         /* for traces: the container's */
 	bool released;
+	struct rcu_head rcu;
 };
 
 extern struct account account_root;

@@ -55,6 +55,7 @@ enum lock_rank {
 	RANK_VSPACE,          /* kernel virtual space */
 	RANK_ACCOUNT,
 	RANK_RCU,
+	RANK_RANDOM,
 	RANK_LOG,             /* printk works under every lock */
 	RANK_COUNT,
 };

@@ -12,6 +12,13 @@
 
 #include "core/wait.h"
 
+#if DEBUG
+const char *rank_name(enum lock_rank rank); /* of a sleeping lock */
+/* Panics unless current may take a sleeping lock of this rank now. */
+void sleeping_lock_check(enum lock_rank rank, const char *name, const void *lock, bool nested);
+#endif
+
+/* Waiters stand in `waiters`, first come first served; its lock guards the slow path. */
 struct mutex {
 	struct task *owner; /* atomic; bit 0: there are waiters */
 	struct waitq waiters;
@@ -35,14 +42,16 @@ bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 bool mutex_held(const struct mutex *m); /* by current */
 #define mutex_assert_held(m) ASSERT(mutex_held(m))
+/* The mutexes that t holds, innermost first, through printk. For panics; nothing in other kernels. */
+void mutex_print_held(const struct task *t);
 
+/* Who waits gets it by hand-over in order of arrival, neighbouring readers together. */
 struct rwmutex {
-	spinlock_t lock;
-	s32 holders; /* > 0: readers; -1: a writer; lock guards it */
-	u32 writers_waiting;
-	struct task *writer;
-	struct waitq queue;
+	spinlock_t lock;     /* L; RANK_WAITQ */
+	s32 holders;         /* L: > 0: readers; -1: a writer */
 	u16 rank;
+	struct task *writer; /* L; the holder, or NULL */
+	struct list waiters; /* L */
 };
 
 void rwmutex_init(struct rwmutex *m, enum lock_rank rank);
@@ -50,6 +59,7 @@ void rwmutex_read_lock(struct rwmutex *m);
 bool rwmutex_read_trylock(struct rwmutex *m);
 void rwmutex_read_unlock(struct rwmutex *m);
 void rwmutex_write_lock(struct rwmutex *m);
+void rwmutex_write_lock_nested(struct rwmutex *m); /* a second one of that rank */
 int rwmutex_write_lock_killable(struct rwmutex *m) __must_check;
 void rwmutex_write_unlock(struct rwmutex *m);
 bool rwmutex_write_held(const struct rwmutex *m);

@@ -26,6 +26,8 @@ struct log_device {
 };
 void log_device_add(struct log_device *d);
 void printk_init_thread(void);           /* from here on a thread prints */
+void printk_init_cmdline(void);          /* "quiet", "loglevel=N"; once boot_info is there */
+void printk_tick(void);                  /* from timer_interrupt(): wakes the thread */
 void printk_set_level(int console_level); /* "quiet" on the command line: LOG_ERR */
 /* For syslog(2): copies up to n bytes from position *pos (advanced); 0 at the end. */
 size_t printk_read(u64 *pos, char *buf, size_t n);
@@ -37,10 +39,12 @@ size_t printk_read(u64 *pos, char *buf, size_t n);
  */
 void panic(const char *fmt, ...) __noreturn __printf(1, 2);
 void backtrace_print(const void *frame_pointer);
-/* The function that holds a code address: name and offset; NULL if unknown. */
-const char *symbol_lookup(u64 address, u64 *offset);
+/* symbol_lookup(), the function that holds a code address, is declared in lib/string.h. */
 /* Called in panic(), most recent registration first: prints what a subsystem knows. */
 void panic_hook_add(void (*hook)(void));
+/* A panic is under way: lock checks are off, printing is direct. */
+extern bool panic_active;
+void printk_flush(void); /* prints directly what nobody has printed yet: panic, power off */
 
 #define BUG_ON(cond)                                                                               \
 	do {                                                                                       \

@@ -31,6 +31,14 @@ void rcu_call(struct rcu_head *h, void (*fn)(struct rcu_head *h));
 void rcu_synchronize(void);  /* sleeps for a grace period */
 void rcu_drain(void);        /* until all callbacks queued so far have run (leak checks) */
 void rcu_quiescent(void);    /* this CPU passes a quiescent state now (scheduler, timer) */
+void rcu_tick(void);         /* from timer_interrupt(): moves this CPU's callbacks on */
+/*
+ * The idle loop calls rcu_idle_enter() right before it halts; the interrupt entry calls
+ * rcu_idle_exit() when it came from kernel mode, and so does the idle loop after the halt. In
+ * between the CPU counts as quiescent without being asked.
+ */
+void rcu_idle_enter(void);
+void rcu_idle_exit(void);
 void rcu_init(void);
 void rcu_init_thread(void);
 

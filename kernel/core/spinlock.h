@@ -10,6 +10,7 @@
 
 #include "core/cpu.h"
 #include "core/lockrank.h"
+#include "core/printk.h"
 
 typedef struct spinlock {
 	u32 locked;
@@ -22,20 +23,37 @@ typedef struct spinlock {
 #endif
 } spinlock_t;
 
+/* The address of the code where this is written (inlined or not). */
+#define code_place()                                                                               \
+	({                                                                                         \
+		const void *place_;                                                                \
+		__asm__("lea (%%rip), %0" : "=r"(place_));                                         \
+		place_;                                                                            \
+	})
+
 #if DEBUG
 #define SPINLOCK_INIT(r) { .rank = (r), .name = #r }
 #define spin_init(l, r) (*(l) = (spinlock_t)SPINLOCK_INIT(r))
+/* For a lock that starts as zeros (per-CPU data): gives it its rank. */
+#define spin_set_rank(l, r) ((l)->rank = (r), (l)->name = #r)
 void spin_check_acquire(spinlock_t *l, bool nested);
 void spin_note_acquired(spinlock_t *l, const void *place);
 void spin_note_release(spinlock_t *l);
 bool spin_held(const spinlock_t *l); /* by this CPU */
+/* Panics if this CPU holds more than `allowed` spin locks: before anything that may sleep. */
+void sleep_check(unsigned allowed);
+/* The spin locks that a CPU holds, innermost first, through printk. For panics and the watchdog. */
+void spin_print_held(unsigned cpu);
 #else
 #define SPINLOCK_INIT(r) { 0 }
 #define spin_init(l, r) (*(l) = (spinlock_t){ 0 })
+#define spin_set_rank(l, r) ((void)(l))
 static inline void spin_check_acquire(spinlock_t *l, bool nested) {}
 static inline void spin_note_acquired(spinlock_t *l, const void *place) {}
 static inline void spin_note_release(spinlock_t *l) {}
 #define spin_held(l) true
+static inline void sleep_check(unsigned allowed) {}
+static inline void spin_print_held(unsigned cpu) {}
 #endif
 #define spin_assert_held(l) ASSERT(spin_held(l))
 
@@ -45,7 +63,7 @@ static inline bool spin_trylock(spinlock_t *l)
 {
 	if (__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE))
 		return false;
-	spin_note_acquired(l, __builtin_return_address(0));
+	spin_note_acquired(l, code_place());
 	return true;
 }
 
@@ -54,7 +72,7 @@ static inline void spin_lock_common(spinlock_t *l, bool nested)
 	spin_check_acquire(l, nested);
 	if (unlikely(__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE)))
 		spin_lock_slow(l);
-	spin_note_acquired(l, __builtin_return_address(0));
+	spin_note_acquired(l, code_place());
 }
 
 static inline void spin_lock(spinlock_t *l)

@@ -40,7 +40,7 @@ typedef bool (*waiter_fn)(struct waiter *w, u32 events);
 struct waiter {
 	struct list node; /* W */
 	waiter_fn wake;
-	struct task *task; /* of a sleeper; NULL for poll's */
+	struct task *task; /* of a sleeper, NULL once woken; NULL for poll's */
 	u32 events;        /* which events it wants; 0: any */
 	bool exclusive;    /* counts against waitq_wake's n */
 };
@@ -52,8 +52,13 @@ struct waitq {
 
 #define WAITQ_INIT(q) { SPINLOCK_INIT(RANK_WAITQ), LIST_INIT((q).waiters) }
 void waitq_init(struct waitq *q);
+void waiter_init(struct waiter *w, waiter_fn wake, u32 events); /* not exclusive, no task */
 
-/* Adds w at the tail; w->wake is called at each matching wake-up until it is removed. */
+/*
+ * Adds w: w->wake is called at each matching wake-up until it is removed. Exclusive waiters stand
+ * at the tail, first come first served; the others before them, so that a wake-up ends at the
+ * n-th exclusive one and never walks over those it does not wake.
+ */
 void waitq_add(struct waitq *q, struct waiter *w);
 void waitq_remove(struct waitq *q, struct waiter *w);
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * radix.h - a radix tree from u64 to pointer, 64 ways a level, as deep as its
- * largest index needs. Writers hold the owner's lock; radix_get() may also run
- * under RCU alone (nodes are freed after a grace period). Used for the page
- * cache, descriptors of ids, and pid tables: idmap_* adds "lowest free index".
+ * largest index needs; a tree with nothing but an entry at index 0 needs no node
+ * at all. Entries are pointers to something aligned (bit 0 is clear). Writers
+ * hold the owner's lock; radix_get() and radix_next() may also run under RCU
+ * alone (nodes are freed after a grace period). Used for the page cache,
+ * descriptors of ids, and pid tables: idmap_* adds "lowest free index".
  */
 #ifndef LIB_RADIX_H
 #define LIB_RADIX_H
@@ -13,9 +15,8 @@
 struct radix_node;
 
 struct radix {
-	struct radix_node *root;
-	unsigned height; /* levels; 0: empty */
-	u64 count;       /* entries */
+	void *root; /* NULL: empty; bit 0 set: a node; else: the entry at index 0 */
+	u64 count;  /* entries */
 };
 
 void radix_init(struct radix *r);

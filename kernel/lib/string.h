@@ -30,6 +30,8 @@ size_t strlcpy(char *d, const char *s, size_t size); /* always terminates; retur
  */
 int snprintf(char *d, size_t size, const char *fmt, ...) __printf(3, 4);
 int vsnprintf(char *d, size_t size, const char *fmt, va_list ap);
+/* What %pS asks: the function that holds a code address and the offset in it, or NULL (in core). */
+const char *symbol_lookup(u64 address, u64 *offset);
 
 /*
  * Reads an unsigned number in base 10 (or 16 after 0x, 8 after 0) from all of
