@@ -9,9 +9,9 @@
  *	NULL        --mutex_lock-->    task               fast
  *	task        --mutex_unlock-->  NULL               fast
  *	task        --mutex_slow-->    task | 1           a waiter goes on the list
- *	task | 1    --mutex_unlock-->  1                  the first waiter is woken, stays on the list
- *	                               next | 1 or next   ... or gets it, if it was passed over before
- *	1           --mutex_slow-->    task | 1 or task   whoever comes first: a waiter or a newcomer
+ *	task | 1    --mutex_unlock-->  1                  the first waiter is woken, stays on the
+ *list next | 1 or next   ... or gets it, if it was passed over before 1           --mutex_slow-->
+ *task | 1 or task   whoever comes first: a waiter or a newcomer
  *
  * So a lock in demand does not wait for its next owner to be scheduled, and yet
  * a waiter is passed over at most once.
@@ -27,10 +27,10 @@
 #define MUTEX_WAITERS 1ul
 
 struct mutex_waiter {
-	struct list node;  /* W */
+	struct list node; /* W */
 	struct task *task;
 	bool slept;
-	bool passed_over;  /* W: it was woken, and somebody else was faster */
+	bool passed_over; /* W: it was woken, and somebody else was faster */
 };
 
 static inline u64 owner_word(const struct mutex *m)
@@ -291,7 +291,8 @@ static __noinline bool mutex_pass_on(struct mutex *m)
 			list_remove(&w->node);
 			next = (u64)w->task;
 		}
-		__atomic_store_n(&m->owner, (struct task *)(next | waiters_bit(m)), __ATOMIC_RELEASE);
+		__atomic_store_n(&m->owner, (struct task *)(next | waiters_bit(m)),
+				 __ATOMIC_RELEASE);
 		sched_wake(w->task);
 	}
 	spin_unlock(&m->waiters.lock);

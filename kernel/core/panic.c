@@ -20,7 +20,7 @@
 #include "core/trace.h"
 #include "lib/string.h"
 
-#define PANIC_HOOKS_MAX  8
+#define PANIC_HOOKS_MAX	 8
 #define PANIC_TRACE_LAST 24 /* events per CPU */
 
 bool panic_active;
@@ -66,7 +66,7 @@ static void print_task(unsigned cpu)
 
 static void print_cpus(void)
 {
-	for_each_cpu(i) {
+	for_each_cpu (i) {
 		if (i != this_cpu()->id) {
 			print_task(i);
 			smp_nmi_backtrace(i);

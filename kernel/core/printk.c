@@ -24,20 +24,20 @@
 #include "core/time.h"
 #include "lib/string.h"
 
-#define LOG_SIZE       (64u << 10) /* a power of two */
-#define LOG_LINE_MAX   400
-#define LOG_CHUNK      256
+#define LOG_SIZE	(64u << 10) /* a power of two */
+#define LOG_LINE_MAX	400
+#define LOG_CHUNK	256
 #define LOG_STALE_TURNS 1000000 /* of waiting for the lock in a panic */
 
 /* L: log_lock. P: the printing thread, or under log_lock before there is one and in a panic. */
 static spinlock_t log_lock = SPINLOCK_INIT(RANK_LOG);
-static u32 log_holder;          /* CPU id + 1 while it holds log_lock */
+static u32 log_holder;		/* CPU id + 1 while it holds log_lock */
 static char log_ring[LOG_SIZE]; /* L */
-static u64 log_head;            /* L: bytes written so far */
-static u64 log_printed;         /* P: bytes printed so far */
-static bool log_midline;        /* L: the last byte written was not a newline */
-static bool log_line_hidden;    /* P: the line being printed is above console_level */
-static bool log_line_started;   /* P: its level has been read */
+static u64 log_head;		/* L: bytes written so far */
+static u64 log_printed;		/* P: bytes printed so far */
+static bool log_midline;	/* L: the last byte written was not a newline */
+static bool log_line_hidden;	/* P: the line being printed is above console_level */
+static bool log_line_started;	/* P: its level has been read */
 static int console_level = LOG_DEBUG;
 static struct log_device *log_devices;
 static struct task *log_thread;
@@ -91,8 +91,8 @@ static void ring_write_lines(int level, const char *s, size_t n)
 		size_t part = newline ? (size_t)(newline - s + 1) : n;
 
 		if (!log_midline)
-			ring_write(prefix, snprintf(prefix, sizeof(prefix), "<%d>[%5ld.%06ld] ", level,
-						    now / NSEC_PER_SEC,
+			ring_write(prefix, snprintf(prefix, sizeof(prefix), "<%d>[%5ld.%06ld] ",
+						    level, now / NSEC_PER_SEC,
 						    now % NSEC_PER_SEC / NSEC_PER_USEC));
 		ring_write(s, part);
 		log_midline = !newline;
@@ -101,7 +101,8 @@ static void ring_write_lines(int level, const char *s, size_t n)
 	}
 }
 
-/* What of s[0..n) goes to the devices: strips "<level>", hides what is too detailed. Returns its length. */
+/* What of s[0..n) goes to the devices: strips "<level>", hides what is too detailed. Returns its
+ * length. */
 static size_t console_filter(char *s, size_t n)
 {
 	size_t kept = 0;
@@ -125,7 +126,8 @@ static size_t console_filter(char *s, size_t n)
 	return kept;
 }
 
-/* The next bytes from *pos, which moves on; after an overrun from the start of a line. Under log_lock. */
+/* The next bytes from *pos, which moves on; after an overrun from the start of a line. Under
+ * log_lock. */
 static size_t ring_read(u64 *pos, char *buf, size_t n)
 {
 	if (log_head - *pos > LOG_SIZE) {
@@ -214,7 +216,8 @@ static void log_thread_main(void *arg)
 
 	for (;;) {
 		sched_prepare_sleep();
-		log_lock_enter(); /* a full barrier: the state is set before the ring is looked at */
+		log_lock_enter(); /* a full barrier: the state is set before the ring is looked at
+				   */
 		n = log_next_chunk(chunk);
 		log_lock_leave();
 		if (!n) {

@@ -19,7 +19,7 @@ struct rw_waiter {
 	struct list node; /* L */
 	struct task *task;
 	bool write;
-	bool granted;     /* L */
+	bool granted; /* L */
 };
 
 #if DEBUG
@@ -165,7 +165,8 @@ void rwmutex_write_unlock(struct rwmutex *m)
 {
 	note_held(m, -1);
 	spin_lock(&m->lock);
-	BUG_IF(m->holders != -1 || m->writer != current, "holders=%d writer=%p", m->holders, m->writer);
+	BUG_IF(m->holders != -1 || m->writer != current, "holders=%d writer=%p", m->holders,
+	       m->writer);
 	m->holders = 0;
 	m->writer = NULL;
 	grant(m);

@@ -39,8 +39,8 @@ void spin_check_acquire(spinlock_t *l, bool nested)
 	for (spinlock_t *held = percpu_this(spin_innermost); held; held = held->outer) {
 		bool ok = nested ? held->rank <= l->rank : held->rank < l->rank;
 		BUG_IF(!ok && held->rank != RANK_NONE,
-		       "taking %s %p (rank %u) while %s %p (rank %u), taken at %pS, is held", l->name, l,
-		       l->rank, held->name, held, held->rank, held->place);
+		       "taking %s %p (rank %u) while %s %p (rank %u), taken at %pS, is held",
+		       l->name, l, l->rank, held->name, held, held->rank, held->place);
 	}
 }
 

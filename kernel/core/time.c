@@ -24,12 +24,13 @@ struct timer_base {
 	struct timer *first;   /* B: of the tree, or NULL */
 	struct timer *running; /* B: whose fn runs now */
 	/* This CPU's alone: */
-	ktime_t programmed;    /* what the hardware is armed for, KTIME_NEVER: not; 0 before first use */
-	ktime_t poke;          /* timer_poke() wants an interrupt by then; 0: not */
+	ktime_t programmed; /* what the hardware is armed for, KTIME_NEVER: not; 0 before first use
+			     */
+	ktime_t poke;	    /* timer_poke() wants an interrupt by then; 0: not */
 };
 
 static PERCPU(struct timer_base, timer_base); /* zeroed is right: an empty tree */
-static s64 wall_offset; /* atomic: realtime - monotonic */
+static s64 wall_offset;			      /* atomic: realtime - monotonic */
 
 s64 realtime_offset(void)
 {

@@ -72,7 +72,7 @@ void waitq_wake_slow(struct waitq *q, unsigned n, u32 events)
 	struct waiter *w, *next;
 
 	spin_lock(&q->lock);
-	list_for_each_safe(w, next, &q->waiters, node) {
+	list_for_each_safe (w, next, &q->waiters, node) {
 		if (w->exclusive && !n)
 			break;
 		if (events && w->events && !(events & w->events))

@@ -96,8 +96,9 @@ static void put_number(struct sink *s, const struct spec *f, u64 value, bool neg
 
 static void put_pointer(struct sink *s, const struct spec *f, u64 address, bool symbolic)
 {
-	struct spec hex = { .base = 16, .alternate = true, .precision = -1, .width = f->width,
-			    .left = f->left };
+	struct spec hex = {
+		.base = 16, .alternate = true, .precision = -1, .width = f->width, .left = f->left
+	};
 	u64 offset;
 	const char *name = symbolic ? symbol_lookup(address, &offset) : NULL;
 
@@ -222,7 +223,12 @@ static const char *put_conversion(struct sink *s, const char *fmt, struct argume
 	parse_width(&fmt, &f, a);
 	size = parse_length(&fmt);
 	switch (*fmt) {
-	case 'd': case 'i': case 'u': case 'x': case 'X': case 'o':
+	case 'd':
+	case 'i':
+	case 'u':
+	case 'x':
+	case 'X':
+	case 'o':
 		put_integer(s, &f, *fmt, size,
 			    size == sizeof(long) ? va_arg(a->list, u64) : va_arg(a->list, u32));
 		break;

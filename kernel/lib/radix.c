@@ -125,7 +125,8 @@ void *radix_get(const struct radix *r, u64 index)
 	return __atomic_load_n(&n->slot[index % RADIX_WAYS], __ATOMIC_CONSUME);
 }
 
-/* Puts new roots on top until the tree covers index: -ENOMEM, the tree is then as good as before. */
+/* Puts new roots on top until the tree covers index: -ENOMEM, the tree is then as good as before.
+ */
 static int radix_grow(struct radix *r, u64 index)
 {
 	while (!is_node(r->root) || !covers(to_node(r->root), index)) {
@@ -269,7 +270,8 @@ static void *radix_step(struct radix_node *n, u64 *index)
 
 		while (!p && ++i < RADIX_WAYS)
 			p = __atomic_load_n(&n->slot[i], __ATOMIC_CONSUME);
-		if (i != slot_of(n, *index)) /* the start of slot i, or of the next node (wraps to 0) */
+		if (i !=
+		    slot_of(n, *index)) /* the start of slot i, or of the next node (wraps to 0) */
 			*index = ((*index >> n->shift) - slot_of(n, *index) + i) << n->shift;
 		if (!p || !n->shift)
 			return p;

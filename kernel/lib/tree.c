@@ -110,7 +110,8 @@ static void repair_insert(struct tree *t, struct tree_node *n)
 	t->root->red = false;
 }
 
-void tree_insert(struct tree *t, struct tree_node *n, struct tree_node *parent, struct tree_node **link)
+void tree_insert(struct tree *t, struct tree_node *n, struct tree_node *parent,
+		 struct tree_node **link)
 {
 	n->parent = parent;
 	n->left = n->right = NULL;

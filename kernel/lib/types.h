@@ -30,9 +30,9 @@ typedef u64 paddr_t; /* a physical address */
 typedef s64 ktime_t; /* nanoseconds of the monotonic clock, or a span of them */
 
 #define KTIME_NEVER INT64_MAX
-#define NSEC_PER_SEC 1000000000LL
-#define NSEC_PER_MSEC 1000000LL
-#define NSEC_PER_USEC 1000LL
+#define NSEC_PER_SEC 1000000000L
+#define NSEC_PER_MSEC 1000000L
+#define NSEC_PER_USEC 1000L
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE 4096UL

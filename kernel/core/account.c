@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * account.c - hierarchical counters with limits (core/account.h).
+ *
+ * The problem: every page fault charges a page to a container and to all its
+ * ancestors, up to the root, which all CPUs share. So memory is charged to the
+ * counters in batches of STOCK_BATCH, and what is left of a batch stays in a
+ * stock of this CPU: a few (account, bytes) pairs, the one used last first. A
+ * stock is its CPU's alone: interrupts are off and nothing here waits for a
+ * lock, so that no cross-CPU call can come in between either.
+ *
+ * Invariants:
+ * (1) res[].used of an account is at all times at least what is charged to it
+ *     and its descendants; it exceeds that only by stocks, and for a moment by
+ *     charges that are being refused and rolled back.
+ * (2) A charge is refused only if it does not fit with all stocks of the
+ *     refusing account's subtree given back.
+ * (3) An account with used > 0 has one reference per such resource, so that
+ *     whoever uncharges last frees it. (Used can reach 0 only by giving back
+ *     what was charged completely, so the reference was taken by then.) A
+ *     stock's pair holds one more.
+ *
+ * Release costs nothing: the ancestors' counters contain what is left already.
+ * The account stays, marked, between its charges and its parent; nobody is
+ * charged to it any more (account_effective), and the last uncharge frees it.
+ */
+#include "core/account.h"
+
+#include "arch/x86/smp.h"
+#include "core/cpu.h"
+#include "core/errno.h"
+#include "core/trace.h"
+#include "mm/slab.h"
+
+#define STOCK_SLOTS 4
+#define STOCK_BATCH (32 << 10) /* bytes charged at a time; from this size on no stock is used */
+#define STOCK_MAX   (64 << 10) /* bytes a pair may hold */
+
+struct stock {
+	struct stock_pair {
+		struct account *account; /* NULL: unused, as are all after it */
+		s64 bytes;
+	} pair[STOCK_SLOTS];
+} __cacheline;
+
+static PERCPU(struct stock, stock);
+
+struct account account_root = {
+	.refs = { 1 },
+	.res = {
+		[RES_MEMORY] = { .max = INT64_MAX },
+		[RES_PIDS] = { .max = INT64_MAX },
+	},
+};
+
+/* --- life --- */
+
+int account_create(struct account *parent, struct account **out)
+{
+	struct account *a = kmalloc(sizeof(*a), KM_ZERO | KM_ACCOUNT);
+
+	if (!a)
+		return -ENOMEM;
+	ref_init(&a->refs, 1);
+	a->parent = account_get(parent);
+	for (unsigned i = 0; i < RES_COUNT; i++)
+		a->res[i].max = INT64_MAX;
+	*out = a;
+	return 0;
+}
+
+struct account *account_get(struct account *a)
+{
+	ref_get(&a->refs);
+	return a;
+}
+
+static void account_free(struct rcu_head *h)
+{
+	kfree(container_of(h, struct account, rcu));
+}
+
+void account_put(struct account *a)
+{
+	while (a && ref_put(&a->refs)) {
+		struct account *parent = a->parent;
+
+		for (unsigned i = 0; i < RES_COUNT; i++)
+			BUG_IF(a->res[i].used, "account %u: resource %u: used=%ld", a->id, i,
+			       a->res[i].used);
+		rcu_call(&a->rcu, account_free); /* account_read() looks at other CPUs' stocks */
+		a = parent;
+	}
+}
+
+void account_release(struct account *a)
+{
+	BUG_IF(a->released || !a->parent, "account %u", a->id);
+	WRITE_ONCE(a->released, true);
+	account_put(a);
+}
+
+struct account *account_effective(struct account *a)
+{
+	while (READ_ONCE(a->released))
+		a = a->parent;
+	return a;
+}
+
+bool account_is_ancestor(const struct account *a, const struct account *b)
+{
+	while (b && b != a)
+		b = b->parent;
+	return b;
+}
+
+/* --- counters --- */
+
+static void counter_add(struct account *a, enum resource what, s64 n)
+{
+	s64 old = __atomic_fetch_add(&a->res[what].used, n, __ATOMIC_RELAXED);
+
+	if (!old)
+		account_get(a);
+}
+
+static void counter_note_peak(struct account_counter *c)
+{
+	s64 now = READ_ONCE(c->used);
+
+	if (now > READ_ONCE(c->peak))
+		WRITE_ONCE(c->peak, now); /* racing with a near equal is fine */
+}
+
+/* Down to but not including `end`. */
+static void counters_sub(struct account *a, struct account *end, enum resource what, s64 n)
+{
+	while (a != end) {
+		struct account *parent = a->parent;
+		s64 left = __atomic_sub_fetch(&a->res[what].used, n, __ATOMIC_RELAXED);
+
+		BUG_IF(left < 0, "account %u: resource %u: used=%ld after -%ld", a->id, what, left,
+		       n);
+		if (!left)
+			account_put(a);
+		a = parent;
+	}
+}
+
+/* All or nothing. Returns the account that refused, or NULL. */
+static struct account *counters_charge(struct account *a, enum resource what, s64 n)
+{
+	for (struct account *up = a; up; up = up->parent) {
+		struct account_counter *c = &up->res[what];
+
+		counter_add(up, what, n);
+		if (READ_ONCE(c->used) > READ_ONCE(c->max)) {
+			counters_sub(a, up->parent, what, n);
+			return up;
+		}
+	}
+	for (struct account *up = a; up; up = up->parent)
+		counter_note_peak(&up->res[what]);
+	return NULL;
+}
+
+/* --- stocks --- */
+
+/* This CPU's pair of a, moved to the front; NULL. */
+static struct stock_pair *stock_find(struct account *a)
+{
+	struct stock *s = &percpu_this(stock);
+
+	if (likely(s->pair[0].account == a))
+		return &s->pair[0];
+	for (unsigned i = 1; i < STOCK_SLOTS; i++) {
+		if (s->pair[i].account != a)
+			continue;
+		struct stock_pair found = s->pair[i];
+		for (; i; i--)
+			s->pair[i] = s->pair[i - 1];
+		s->pair[0] = found;
+		return &s->pair[0];
+	}
+	return NULL;
+}
+
+static void pair_flush(struct stock_pair *p)
+{
+	struct account *a = p->account;
+	s64 bytes = p->bytes;
+
+	if (!a)
+		return;
+	*p = (struct stock_pair){ 0 };
+	if (bytes)
+		counters_sub(a, NULL, RES_MEMORY, bytes);
+	account_put(a);
+}
+
+/* Puts bytes that are charged to a into this CPU's stock; too much goes back to the counters. */
+static void stock_put(struct account *a, s64 bytes)
+{
+	struct stock *s = &percpu_this(stock);
+	struct stock_pair *p = stock_find(a);
+
+	if (!p) {
+		pair_flush(&s->pair[STOCK_SLOTS - 1]);
+		for (unsigned i = STOCK_SLOTS - 1; i; i--)
+			s->pair[i] = s->pair[i - 1];
+		p = &s->pair[0];
+		*p = (struct stock_pair){ .account = account_get(a) };
+	}
+	p->bytes += bytes;
+	if (p->bytes > STOCK_MAX) {
+		s64 excess = p->bytes - STOCK_BATCH;
+		p->bytes = STOCK_BATCH;
+		counters_sub(a, NULL, RES_MEMORY, excess);
+	}
+}
+
+static void stock_drain(void *arg)
+{
+	struct stock *s = &percpu_this(stock);
+
+	for (unsigned i = 0; i < STOCK_SLOTS; i++)
+		pair_flush(&s->pair[i]);
+}
+
+/* What all CPUs have in stock below a. Exact when they are quiet; accounts are freed under RCU. */
+static s64 stock_total(const struct account *a)
+{
+	s64 total = 0;
+
+	rcu_read_lock();
+	for_each_cpu (i) {
+		const struct stock *s = &percpu_of(stock, i);
+		for (unsigned j = 0; j < STOCK_SLOTS; j++) {
+			const struct account *owner = READ_ONCE(s->pair[j].account);
+			if (owner && account_is_ancestor(a, owner))
+				total += READ_ONCE(s->pair[j].bytes);
+		}
+	}
+	rcu_read_unlock();
+	return total;
+}
+
+void account_drain(void)
+{
+	smp_call_all(stock_drain, NULL);
+}
+
+/* --- charging --- */
+
+static int charge_refused(struct account *by, enum resource what, s64 n)
+{
+	__atomic_fetch_add(&by->res[what].failed, 1, __ATOMIC_RELAXED);
+	trace(TRACE_CHARGE, what, n);
+	return what == RES_MEMORY ? -ENOMEM : -EAGAIN;
+}
+
+/* The stock has too little: a batch if it fits, else just n, else with all stocks given back. */
+static __noinline int charge_memory_slow(struct account *a, s64 n)
+{
+	struct account *by;
+
+	if (n < STOCK_BATCH && !counters_charge(a, RES_MEMORY, STOCK_BATCH)) {
+		stock_put(a, STOCK_BATCH - n);
+		return 0;
+	}
+	by = counters_charge(a, RES_MEMORY, n);
+	while (by && stock_total(by) > 0) {
+		s64 had = stock_total(by);
+
+		account_drain();
+		by = counters_charge(a, RES_MEMORY, n);
+		if (by && stock_total(by) >= had)
+			break; /* others fill theirs as fast: they are the ones who use it up */
+	}
+	return by ? charge_refused(by, RES_MEMORY, n) : 0;
+}
+
+int charge(struct account *a, enum resource what, s64 n)
+{
+	struct account *by;
+
+	ASSERT(n >= 0);
+	if (likely(what == RES_MEMORY)) {
+		struct stock_pair *p = stock_find(a);
+		if (likely(p && p->bytes >= n)) {
+			p->bytes -= n;
+			return 0;
+		}
+		return charge_memory_slow(a, n);
+	}
+	by = counters_charge(a, what, n);
+	return by ? charge_refused(by, what, n) : 0;
+}
+
+void charge_force(struct account *a, enum resource what, s64 n)
+{
+	for (; n && a; a = a->parent) {
+		counter_add(a, what, n);
+		counter_note_peak(&a->res[what]);
+	}
+}
+
+void uncharge(struct account *a, enum resource what, s64 n)
+{
+	struct stock_pair *p;
+
+	ASSERT(n >= 0);
+	if (!n)
+		return;
+	if (what != RES_MEMORY || n >= STOCK_BATCH || READ_ONCE(a->released)) {
+		counters_sub(a, NULL, what, n);
+		return;
+	}
+	p = stock_find(a);
+	if (likely(p && p->bytes + n <= STOCK_MAX))
+		p->bytes += n;
+	else
+		stock_put(a, n);
+}
+
+/* --- reading and limiting --- */
+
+s64 account_read(const struct account *a, enum resource what)
+{
+	s64 used = READ_ONCE(a->res[what].used);
+
+	if (what == RES_MEMORY)
+		used -= stock_total(a);
+	return MAX(used, 0);
+}
+
+s64 account_available(const struct account *a, enum resource what)
+{
+	s64 available = INT64_MAX;
+
+	for (; a; a = a->parent) {
+		s64 max = READ_ONCE(a->res[what].max);
+		if (max != INT64_MAX)
+			available = MIN(available, MAX(max - account_read(a, what), 0));
+	}
+	return available;
+}
+
+void account_set_max(struct account *a, enum resource what, s64 max)
+{
+	WRITE_ONCE(a->res[what].max, max);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* owner.c - who sees whom, and who may do what (core/owner.h). */
+#include "core/owner.h"
+
+#include "core/task.h"
+
+struct owner owner_host = { .account = &account_root };
+
+bool sees(const struct owner *a, const struct owner *b)
+{
+	while (b->depth > a->depth)
+		b = b->parent;
+	return a == b;
+}
+
+bool may(const struct owner *object, enum capability c)
+{
+	return current->cred->cap_effective & 1ull << c && sees(current->owner, object);
+}
+
+bool may_host(enum capability c)
+{
+	return current->owner == &owner_host && current->cred->cap_effective & 1ull << c;
+}
