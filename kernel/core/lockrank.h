@@ -14,12 +14,12 @@
 enum lock_rank {
 	RANK_NONE, /* not checked */
 	/* sleeping */
+	RANK_FILE_POS,        /* file->pos_lock: around a whole read or write */
 	RANK_CONTAINER_ADMIN, /* one container's life cycle */
 	RANK_EXEC,            /* process->exec_lock: exec against ptrace-like readers */
 	RANK_RENAME,          /* superblock: renames of directories */
 	RANK_MOUNT,           /* one mount table */
 	RANK_INODE,           /* inode->lock; parent before child */
-	RANK_FILE_POS,        /* file->pos_lock */
 	RANK_TTY_LOCK,
 	RANK_PIPE,
 	RANK_SOCKET,
@@ -36,7 +36,10 @@ enum lock_rank {
 	RANK_PID,
 	RANK_FDTABLE,
 	RANK_FUTEX,
-	RANK_NAMECACHE,
+	RANK_FILE_LOCKS,      /* flock and fcntl locks */
+	RANK_NAMECACHE,       /* dentry->lock: children */
+	RANK_NAMECACHE_HASH,  /* a bucket of names */
+	RANK_NAMECACHE_LRU,
 	RANK_INODE_HASH,
 	RANK_SUPERBLOCK,
 	RANK_MAPPING,         /* page-cache tree and its list of areas */

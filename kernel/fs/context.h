@@ -14,6 +14,7 @@ struct mount_table { /* an aspect of struct container: c->mounts */
 	struct list mounts;     /* M: in order of mounting */
 	struct mount *root;
 	struct owner *owner;
+	u64 id;                 /* never reused; mount->table_id */
 	u32 count;              /* M */
 	u64 generation;         /* changes wake pollers of /proc/mounts */
 	struct waitq changed;

@@ -15,6 +15,7 @@ struct fd_array {
 	u32 size;
 	struct file **file;
 	u64 *used, *cloexec; /* bitmaps */
+	u64 *full;           /* bit per word of `used` that has no clear bit */
 	struct rcu_head rcu;
 };
 
@@ -57,6 +58,11 @@ void fd_release(u32 fd);                 /* a reserved one that was not installe
 int fd_close(u32 fd);
 /* Reserve + install in one step: the descriptor, or -errno (f is put). */
 s64 fd_add(struct file *f, bool cloexec);
+/* dup2: f (whose reference passes) takes fd's place: -EBADF, -EBUSY, -ENOMEM. */
+int fd_replace(u32 fd, struct file *f, bool cloexec);
+bool fd_cloexec(u32 fd);
+void fd_set_cloexec(u32 fd, bool on);
+bool fd_next_used(u32 *fd, u32 last); /* the first used one of current's in [*fd, last] */
 /* /proc/PID/fd: next used descriptor >= *fd of another task's table, file counted; false: none. */
 bool fd_table_next(struct fd_table *t, u32 *fd, struct file **out);
 

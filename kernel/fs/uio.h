@@ -17,6 +17,7 @@ struct iovec {
 
 struct uio {
 	bool kernel;
+	bool append;             /* write at the end whatever *pos is (RWF_APPEND) */
 	const struct iovec *iov; /* the current segment */
 	u32 segments;            /* left, the current one included */
 	u64 skip;                /* consumed of the current one */

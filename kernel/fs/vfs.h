@@ -24,6 +24,7 @@
 #include "core/owner.h"
 #include "core/ref.h"
 #include "core/rcu.h"
+#include "core/task.h"
 #include "lib/list.h"
 #include "mm/pagecache.h"
 
@@ -182,16 +183,25 @@ struct dirent_sink {
 };
 
 struct super_ops {
-	void (*evict)(struct inode *i);     /* the last reference is gone, and nlink too: drop the data */
+	/* The last reference is gone (and, if nlink is 0, the file): free what `private` holds.
+	 * The pages of own_mapping are dropped before, by the caller. NULL: nothing to do. */
+	void (*evict)(struct inode *i);
+	/* A page of the file, referenced and up to date (overwrite: it need not be filled), made
+	 * if missing; this is where blocks are reserved: -ENOSPC. NULL: mapping_get() and its like. */
+	int (*get_page)(struct inode *i, u64 index, bool overwrite, struct page **out);
+	int (*remount)(struct superblock *sb, const char *data); /* new options. NULL: none exist */
+	void (*show_options)(struct superblock *sb, char *buf, size_t size); /* ",size=..." or "" */
 	int (*statfs)(struct superblock *sb, struct kstatfs *st);
 	void (*put_super)(struct superblock *sb);
 	int (*sync)(struct superblock *sb, bool wait);
-	bool (*revalidate)(struct dentry *d); /* false: forget this dentry (procfs). NULL: always valid */
+	/* False: forget this dentry (procfs). Called under RCU: must not sleep. NULL: always valid. */
+	bool (*revalidate)(struct dentry *d);
 };
 
 struct fs_type {
 	const char *name;  /* as in mount(2) and /proc/filesystems */
-	bool needs_device; /* no "nodev" in /proc/filesystems */
+	bool needs_device; /* no "nodev" in /proc/filesystems; only the host's root may mount it */
+	bool device_nodes; /* device nodes in it work although a container owns it (devfs) */
 	/* A superblock whose root dentry is filled in. data: the option string, or NULL. */
 	int (*mount)(const struct fs_type *t, const char *source, u32 flags, const char *data,
 		     struct superblock **out);
@@ -209,9 +219,16 @@ struct superblock {
 	u64 dev;                /* st_dev */
 	u32 flags;              /* MS_RDONLY ... of the superblock */
 	bool no_dcache_negative;
+	bool dcache_complete;   /* every name is in the cache, pinned: a miss is -ENOENT (tmpfs) */
+	u64 next_ino;           /* atomic */
 	struct mutex rename_lock;
 	void *private;
+	struct rcu_head rcu;
 };
+/* For fs_type->mount: one reference, owner = current's; then set ->root (dentry_create_root). */
+int superblock_create(const struct fs_type *t, const struct super_ops *ops, u32 flags, struct superblock **out);
+struct superblock *superblock_get(struct superblock *sb);
+void superblock_put(struct superblock *sb); /* the last one forgets all names and calls put_super */
 
 struct inode {
 	ref_t refs;
@@ -232,30 +249,43 @@ struct inode {
 	s32 writers;            /* files open for writing; < 0: text busy (deny write). atomic */
 	struct file_locks *locks; /* flock and fcntl locks; fs/locks.c */
 	void *pipe_or_socket;   /* fifo: its pipe; socket: who is bound here */
+	char *link_text;        /* symlink: its text if it never changes; kmalloc'ed, freed with the inode */
+	u64 fs_data;            /* the filesystem's (tmpfs directory: next cookie) */
 	void *private;
 	struct rcu_head rcu;
 };
 
 #define DENTRY_INLINE_NAME 32
+/*
+ * Being in the hash table counts as one reference, so a count of 1 on a hashed
+ * dentry means "cached, unused", and 0 means that it is being freed. seq is odd
+ * while name, parent or inode change: a reader under RCU compares it before and
+ * after. The first 64 bytes are what a walk touches.
+ */
 struct dentry {
-	ref_t refs;
-	u32 flags;
-	struct dentry *parent;  /* itself: a root. D + parent's inode lock */
-	struct inode *inode;    /* NULL: negative */
-	u64 hash;
-	u32 name_len;
-	const char *name;       /* NUL-terminated; = inline_name if short */
 	struct hlist_node hash_node;
-	struct list child_node; /* in parent->children; D of the parent */
-	struct list children;
-	struct list lru;        /* unreferenced ones, oldest first */
-	u32 mounted;            /* mounts on top of this, in any table */
+	struct dentry *parent;  /* itself: a root. D + parent's inode lock */
+	u64 hash;               /* of the name */
+	const char *name;       /* NUL-terminated; = inline_name if short */
+	struct inode *inode;    /* NULL: negative */
+	u32 seq;
+	u32 name_len;
+	u32 flags;              /* DENTRY_* */
+	u32 mounted;            /* mounts on top of this, in any table; mount_hash_lock */
+	ref_t refs;
 	spinlock_t lock;        /* D; RANK_NAMECACHE */
 	struct superblock *sb;
+	char inline_name[DENTRY_INLINE_NAME];
+	struct list child_node; /* in parent->children while hashed; D of the parent */
+	struct list children;
+	struct list lru;        /* those that may be dropped, oldest first */
 	u64 cookie;             /* the filesystem's (tmpfs: position in the directory) */
 	struct rcu_head rcu;
-	char inline_name[DENTRY_INLINE_NAME];
 };
+#define DENTRY_PINNED     BIT(0) /* not on the LRU: the cache is where the name lives */
+#define DENTRY_REFERENCED BIT(1) /* used since the LRU last looked */
+#define DENTRY_REVALIDATE BIT(2) /* ask sb->ops->revalidate before use */
+#define DENTRY_STATIC_NAME BIT(3) /* name is not ours to free (anonymous files) */
 
 struct path {
 	struct mount *mount;
@@ -270,7 +300,10 @@ struct mount {
 	struct dentry *root;       /* what is seen: of sb, or below (bind) */
 	struct superblock *sb;
 	u32 flags;                 /* MS_RDONLY, NOSUID, NODEV, NOEXEC, NOATIME, ... */
+	u32 locked;                /* MS_* that the container may not take away: set from outside */
 	u32 id;
+	u64 table_id;              /* of the table it was mounted in, also after it is detached */
+	bool expire_mark;          /* umount2(MNT_EXPIRE) saw it unused; any walk clears it */
 	char *source;              /* for /proc/mounts */
 	struct hlist_node hash_node; /* (parent, mountpoint) -> mount; RCU */
 	struct list children, sibling; /* M: table->lock */
@@ -291,7 +324,10 @@ struct file {
 	void *private;          /* the driver's, pipe's, socket's */
 	struct owner *owner;
 	struct list epoll_items; /* F: for epoll, later */
-	struct rcu_head rcu;
+	union {
+		struct task_callback callback; /* the final put, on the way to user mode */
+		struct file *next_dead;
+	};
 };
 #define FILE_READ   BIT(0)
 #define FILE_WRITE  BIT(1)
@@ -306,6 +342,9 @@ void inode_touch(struct inode *i, u32 which); /* ATTR_ATIME|MTIME|CTIME := now *
 struct timespec64 fs_now(void);
 int inode_permission(struct inode *i, u32 mask); /* -EACCES, -EROFS is the mount's business */
 bool inode_owner_or_capable(struct inode *i);
+/* may() for a file: against the owner of its superblock; the tree that a container has as its
+ * root counts as its own. */
+bool inode_may(const struct inode *i, enum capability c);
 
 struct dentry *dentry_get(struct dentry *d);
 void dentry_put(struct dentry *d);
@@ -318,6 +357,11 @@ void dentry_forget_tree(struct dentry *d); /* drops unreferenced descendants (um
 /* The absolute path as seen from `root`, into buf: its start, or -ENAMETOOLONG; "(unreachable)" prefix as getcwd. */
 int path_to_string(const struct path *p, const struct path *root, char *buf, size_t size, char **start);
 
+/* Takes d out of the cache (its name is gone); whoever uses it keeps it until dentry_put. */
+void dentry_unhash(struct dentry *d);
+
+struct mount *mount_get(struct mount *m);
+void mount_put(struct mount *m);
 struct path path_get(struct path p);
 void path_put(struct path p);
 
@@ -341,11 +385,14 @@ void path_create_end(struct path *parent, struct dentry *d);
 /* --- open files (fs/file.c, fs/open.c) --- */
 int file_open(int dirfd, const char *name, int flags, u32 mode, struct file **out);
 int file_open_path(const struct path *p, int flags, struct file **out); /* permission was checked */
-/* A file on an inode of its own without a name (pipes, sockets, eventfd): takes over the inode reference. */
+/* A file on an inode of its own without a name (pipes, sockets, eventfd): takes over the inode
+ * reference (also when it fails). name: a string constant, for /proc/PID/fd ("anon_inode:[eventfd]";
+ * pipes and sockets are shown as "pipe:[ino]"). */
 int file_create_anon(struct inode *i, const struct file_ops *ops, int flags, void *private, const char *name, struct file **out);
 int inode_create_anon(u32 mode, struct inode **out); /* on the internal superblock "anon_inodefs" */
 struct file *file_get(struct file *f);
-void file_put(struct file *f); /* the release may run later, on the way to user mode */
+void file_put(struct file *f);     /* the release may run later, on the way to user mode */
+void file_put_now(struct file *f); /* the release runs at once: no lock may be held */
 /* Kernel reads (exec): at pos, whole n unless the file ends: bytes read or -errno. */
 s64 file_read_kernel(struct file *f, void *buf, size_t n, u64 pos);
 s64 file_write_kernel(struct file *f, const void *buf, size_t n, u64 *pos);

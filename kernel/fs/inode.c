@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inode.c - inodes and superblocks: birth, death, permission.
+ *
+ * An inode is counted by the dentries that name it and by whoever else keeps
+ * it. The last inode_put() drops its pages, lets the filesystem free what it
+ * attached, and frees the memory after a grace period, because walks read
+ * inodes under RCU.
+ *
+ * A superblock is counted by its mounts. When the last goes, its names are
+ * forgotten and with them its inodes.
+ */
+#include "core/rcu.h"
+#include "core/time.h"
+#include "fs/internal.h"
+
+static struct slab_cache *inode_cache;
+static u64 next_dev; /* atomic: minor of the next anonymous device number */
+
+/* --- superblocks --- */
+
+int superblock_create(const struct fs_type *t, const struct super_ops *ops, u32 flags,
+		      struct superblock **out)
+{
+	struct superblock *sb = kmalloc(sizeof(*sb), KM_ZERO | KM_ACCOUNT);
+
+	if (!sb)
+		return -ENOMEM;
+	ref_init(&sb->refs, 1);
+	sb->type = t;
+	sb->ops = ops;
+	sb->flags = flags & (MS_RDONLY | MS_SYNCHRONOUS | MS_DIRSYNC | MS_MANDLOCK | MS_LAZYTIME);
+	sb->owner = current->owner;
+	sb->dev = makedev(0, __atomic_add_fetch(&next_dev, 1, __ATOMIC_RELAXED));
+	sb->next_ino = 1;
+	mutex_init(&sb->rename_lock, RANK_RENAME);
+	*out = sb;
+	return 0;
+}
+
+struct superblock *superblock_get(struct superblock *sb)
+{
+	ref_get(&sb->refs);
+	return sb;
+}
+
+static void superblock_free_rcu(struct rcu_head *h)
+{
+	kfree(container_of(h, struct superblock, rcu));
+}
+
+void superblock_put(struct superblock *sb)
+{
+	if (!ref_put(&sb->refs))
+		return;
+	if (sb->root) {
+		dentry_forget_tree(sb->root);
+		dentry_put(sb->root);
+	}
+	if (sb->ops->put_super)
+		sb->ops->put_super(sb);
+	rcu_call(&sb->rcu, superblock_free_rcu);
+}
+
+/* --- inodes --- */
+
+struct timespec64 fs_now(void)
+{
+	u64 ns = realtime_get();
+
+	return (struct timespec64){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
+}
+
+int inode_create(struct superblock *sb, u32 mode, struct inode **out)
+{
+	const struct cred *c = current->cred;
+	struct inode *i = slab_alloc(inode_cache);
+
+	if (!i)
+		return -ENOMEM;
+	ref_init(&i->refs, 1);
+	i->mode = mode;
+	i->uid = c->fsuid;
+	i->gid = c->fsgid;
+	i->nlink = 1;
+	i->ino = __atomic_fetch_add(&sb->next_ino, 1, __ATOMIC_RELAXED);
+	i->atime = fs_now();
+	i->mtime = i->ctime = i->btime = i->atime;
+	i->sb = sb;
+	mutex_init(&i->lock, RANK_INODE);
+	mapping_init(&i->own_mapping, NULL, i);
+	*out = i;
+	return 0;
+}
+
+struct inode *inode_get(struct inode *i)
+{
+	ref_get(&i->refs);
+	return i;
+}
+
+static void inode_free_rcu(struct rcu_head *h)
+{
+	struct inode *i = container_of(h, struct inode, rcu);
+
+	kfree(i->link_text);
+	slab_free(inode_cache, i);
+}
+
+void inode_put(struct inode *i)
+{
+	if (!ref_put(&i->refs))
+		return;
+	if (i->own_mapping.pages.count)
+		mapping_truncate(&i->own_mapping, 0);
+	mapping_destroy(&i->own_mapping);
+	if (i->sb->ops->evict)
+		i->sb->ops->evict(i);
+	kfree(i->locks);
+	rcu_call(&i->rcu, inode_free_rcu);
+}
+
+void inode_touch(struct inode *i, u32 which)
+{
+	struct timespec64 now = fs_now();
+
+	if (which & ATTR_ATIME)
+		i->atime = now;
+	if (which & ATTR_MTIME)
+		i->mtime = now;
+	if (which & ATTR_CTIME)
+		i->ctime = now;
+}
+
+/* --- rights --- */
+
+bool inode_may(const struct inode *i, enum capability c)
+{
+	struct fs_context *fs = current->fs;
+
+	if (likely(may(i->sb->owner, c)))
+		return true;
+	return fs && READ_ONCE(fs->mounts->root) && fs->mounts->root->sb == i->sb && capable(c);
+}
+
+bool inode_owner_or_capable(struct inode *i)
+{
+	return current->cred->fsuid == i->uid || inode_may(i, CAP_FOWNER);
+}
+
+/* What the mode bits refuse, a capability may grant (man 7 capabilities). */
+static int permission_by_capability(struct inode *i, u32 mask)
+{
+	bool executable = S_ISDIR(i->mode) || (i->mode & 0111);
+
+	if ((!(mask & MAY_EXEC) || executable) && inode_may(i, CAP_DAC_OVERRIDE))
+		return 0;
+	if (mask == MAY_READ || (S_ISDIR(i->mode) && !(mask & MAY_WRITE)))
+		if (inode_may(i, CAP_DAC_READ_SEARCH))
+			return 0;
+	return -EACCES;
+}
+
+int inode_permission(struct inode *i, u32 mask)
+{
+	const struct cred *c = current->cred;
+	u32 mode = READ_ONCE(i->mode);
+
+	if (unlikely(i->ops && i->ops->permission))
+		return i->ops->permission(i, mask);
+	if (likely(c->fsuid == i->uid))
+		mode >>= 6;
+	else if (((mode >> 3 ^ mode) & mask & 7) && cred_in_group(c, i->gid))
+		mode >>= 3;
+	if (likely(!(mask & ~mode & 7)))
+		return 0;
+	return permission_by_capability(i, mask);
+}
+
+/* A directory in which a name is to be made or removed. */
+int inode_may_create(struct inode *dir)
+{
+	if (unlikely(!dir->nlink))
+		return -ENOENT;
+	return inode_permission(dir, MAY_WRITE | MAY_EXEC);
+}
+
+int inode_get_write(struct inode *i)
+{
+	s32 n = __atomic_load_n(&i->writers, __ATOMIC_RELAXED);
+
+	do {
+		if (n < 0)
+			return -ETXTBSY;
+	} while (!__atomic_compare_exchange_n(&i->writers, &n, n + 1, true, __ATOMIC_ACQ_REL,
+					      __ATOMIC_RELAXED));
+	return 0;
+}
+
+void inode_put_write(struct inode *i)
+{
+	__atomic_fetch_sub(&i->writers, 1, __ATOMIC_RELEASE);
+}
+
+void inode_init(void)
+{
+	inode_cache =
+		slab_cache_create("inode", sizeof(struct inode), 0, SLAB_ACCOUNT | SLAB_ZERO);
+}
