@@ -32,11 +32,6 @@ static spinlock_t mount_hash_lock = SPINLOCK_INIT(RANK_SUPERBLOCK);
 static u32 next_mount_id; /* atomic */
 static u64 next_table_id; /* atomic */
 
-const struct fs_type *const fs_types[] = {
-	&tmpfs_type,
-	NULL,
-};
-
 static struct hlist *mount_bucket(const struct mount *m, const struct dentry *d)
 {
 	return &mount_hash[hash_u64((u64)m ^ (u64)d >> 3, MOUNT_HASH_BITS)];
