@@ -134,6 +134,8 @@ static void take_message(struct session *s, const struct link_message *m)
 		break;
 	case LINK_STARTED:
 		s->state = RUNNING;
+		if (!s->o->command && terminal_size())
+			link_send_word(&s->link, LINK_WINSIZE, terminal_size());
 		break;
 	case LINK_STDIN_CLOSED:
 		s->in.from = -1;

@@ -3,6 +3,9 @@
  * shell.c - keeps a login shell on a terminal: greets, starts it in a session of
  * its own with the terminal as controlling terminal, and starts it again when it
  * ends. Passes changes of the host terminal's size on to the terminal.
+ *
+ * The terminal is opened anew for each use: when a session leader ends, its
+ * terminal is hung up, and older descriptors are dead (setsid(2), tty_ioctl(4)).
  */
 #include "init.h"
 
@@ -32,32 +35,45 @@ static const char greeting[] =
 	"poweroff ends the machine; so does Ctrl-A X under ./run.\n"
 	"\n";
 
-static int terminal_open(const char **path)
+static int terminal_open(const char *path)
 {
-	int fd;
+	return open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+}
 
-	if (**path)
-		return open(*path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+/* The first terminal that opens; NULL if none does. */
+static const char *terminal_choose(void)
+{
 	for (size_t i = 0; i < sizeof(terminals) / sizeof(terminals[0]); i++) {
-		fd = open(terminals[i], O_RDWR | O_NOCTTY | O_CLOEXEC);
+		int fd = terminal_open(terminals[i]);
+
 		if (fd >= 0) {
-			*path = terminals[i];
-			return fd;
+			close(fd);
+			return terminals[i];
 		}
 	}
-	return -1;
+	return NULL;
 }
 
-static void greet(int fd)
+static void greet(const char *tty)
 {
+	int fd = terminal_open(tty);
 	struct utsname u;
 
+	if (fd < 0)
+		return;
 	if (!uname(&u))
 		dprintf(fd, greeting, u.sysname, u.release);
+	close(fd);
 }
 
-static void __attribute__((noreturn)) child(const struct init *in, int fd)
+static void __attribute__((noreturn)) child(const struct init *in, const char *tty)
 {
+	int fd = terminal_open(tty);
+
+	if (fd < 0) {
+		say("%s: %s", tty, strerror(errno));
+		_exit(126);
+	}
 	setsid();
 	if (ioctl(fd, TIOCSCTTY, 0))
 		dprintf(fd, "init: no job control: %s\n", strerror(errno));
@@ -70,26 +86,31 @@ static void __attribute__((noreturn)) child(const struct init *in, int fd)
 	_exit(127);
 }
 
-static void hear(struct init *in, int terminal)
+static void resize(const char *tty, uint64_t size)
+{
+	struct winsize w = { .ws_row = size >> 16, .ws_col = size & 0xffff };
+	int fd = terminal_open(tty);
+
+	if (fd < 0)
+		return;
+	ioctl(fd, TIOCSWINSZ, &w);
+	close(fd);
+}
+
+static void hear(struct init *in, const char *tty)
 {
 	struct link_message m;
 	int got;
 
-	while ((got = link_receive(&in->link, &m)) > 0) {
-		struct winsize size = { 0 };
-
-		if (m.type != LINK_WINSIZE)
-			continue;
-		size.ws_row = link_word(&m) >> 16;
-		size.ws_col = link_word(&m) & 0xffff;
-		ioctl(terminal, TIOCSWINSZ, &size);
-	}
+	while ((got = link_receive(&in->link, &m)) > 0)
+		if (m.type == LINK_WINSIZE)
+			resize(tty, link_word(&m));
 	if (got < 0)
 		in->link.fd = -1; /* the shell stays, the size does not change any more */
 }
 
 /* Until the shell has ended, or the machine is to end. */
-static void attend(struct init *in, pid_t pid, int terminal)
+static void attend(struct init *in, pid_t pid, const char *tty)
 {
 	int status;
 
@@ -97,7 +118,7 @@ static void attend(struct init *in, pid_t pid, int terminal)
 		struct pollfd p = { .fd = in->link.fd, .events = POLLIN };
 
 		if (ppoll(&p, 1, NULL, &in->inside) > 0)
-			hear(in, terminal);
+			hear(in, tty);
 		if (end_wanted || (child_ended && reap(pid, &status)))
 			return;
 	}
@@ -105,27 +126,27 @@ static void attend(struct init *in, pid_t pid, int terminal)
 
 void shell_keep(struct init *in, const char *tty)
 {
-	int fd = terminal_open(&tty);
-
-	if (fd < 0) {
-		say("no terminal: %s: %s", *tty ? tty : "/dev/console", strerror(errno));
+	if (!*tty)
+		tty = terminal_choose();
+	if (!tty) {
+		say("no terminal: %s: %s", terminals[0], strerror(errno));
 		return;
 	}
 	if (in->link.fd >= 0) {
 		link_send(&in->link, LINK_STARTED, NULL, 0);
 		fcntl(in->link.fd, F_SETFL, O_NONBLOCK);
 	}
-	greet(fd);
+	greet(tty);
 	while (!end_wanted) {
 		time_t began = time(NULL);
 		pid_t pid = fork();
 
 		if (pid == 0)
-			child(in, fd);
+			child(in, tty);
 		if (pid < 0)
 			say("fork: %s", strerror(errno));
 		else
-			attend(in, pid, fd);
+			attend(in, pid, tty);
 		if (!end_wanted && time(NULL) - began < 1)
 			sleep(1); /* a shell that cannot run must not keep the machine busy */
 	}
