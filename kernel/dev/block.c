@@ -6,6 +6,7 @@
  * fsync flushes the device's cache.
  */
 #include "dev/block.h"
+#include "dev/dev.h"
 #include "arch/x86/uaccess.h"
 #include "core/errno.h"
 #include "core/task.h"
@@ -133,7 +134,7 @@ static s64 block_write(struct file *f, struct uio *u, u64 *pos)
 		n = -ENOSPC;
 	while (!n && u->left && *pos < size) {
 		u64 start = ALIGN_DOWN(*pos, SECTOR), skip = *pos - start;
-		u64 want = MIN(u->left, MIN(PAGE_SIZE - skip, size - *pos));
+		u64 room = MIN(PAGE_SIZE - skip, size - *pos), want = MIN(u->left, room);
 		u64 length = ALIGN_UP(skip + want, SECTOR);
 
 		if (skip || (skip + want) % SECTOR)

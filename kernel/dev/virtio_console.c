@@ -16,6 +16,7 @@
  */
 #include "core/errno.h"
 #include "core/task.h"
+#include "core/time.h"
 #include "core/work.h"
 #include "dev/virtio.h"
 #include "fs/devfs.h"
