@@ -100,6 +100,8 @@ struct task {
 	struct restart restart;
 	struct task_callback *callbacks; /* pushed atomically by anyone, run by current */
 	uaddr_t clear_tid;           /* set_tid_address(2) */
+	uaddr_t set_child_tid;       /* CLONE_CHILD_SETTID: written by the child when it first runs ... */
+	struct task_callback birth;  /* ... by this */
 	uaddr_t robust_list;         /* set_robust_list(2) */
 	uaddr_t rseq;                /* rseq(2): unused until implemented */
 	u32 exit_code;
@@ -117,6 +119,8 @@ struct task {
 	void *kstack;
 	struct account *stack_account; /* who pays for kstack; counted */
 	struct account *pids_account;  /* where this thread counts in RES_PIDS; counted; NULL: nowhere */
+	u32 counted_uid;               /* real user it counts for (RLIMIT_NPROC) */
+	bool nproc_exceeded;           /* setuid went beyond RLIMIT_NPROC: exec will fail */
 	struct aspace *dead_aspace;    /* dropped after the last switch, when its tables are not loaded */
 	uaddr_t fault_address;       /* last user fault */
 	u8 uaccess_depth;            /* debug: inside copy_{to,from}_user */

@@ -16,6 +16,7 @@
 #include "proc/pid.h"
 #include "proc/signal.h"
 #include "proc/task.h"
+#include "proc/user.h"
 
 spinlock_t tree_lock = SPINLOCK_INIT(RANK_PROCESS_TREE);
 const struct container_hooks *container_hooks;
@@ -72,6 +73,18 @@ int process_create(struct pid_table *t, struct process **out)
 	else
 		*out = p;
 	return err;
+}
+
+struct task *process_leader(struct process *p)
+{
+	struct task *t;
+
+	spin_lock(&p->signal_lock);
+	t = p->leader;
+	if (t)
+		task_get(t);
+	spin_unlock(&p->signal_lock);
+	return t;
 }
 
 struct process *process_get(struct process *p)
@@ -233,6 +246,26 @@ static void process_move(struct pid_table *t, u32 pid, struct session *s, struct
 	session_start(s, g, p);
 }
 
+/* current counts in the container of t from now on: -EAGAIN, -ENOMEM. */
+static int task_recount(struct pid_table *t)
+{
+	struct account *a = t->owner->account;
+	int err = charge(a, RES_PIDS, 1);
+
+	if (err)
+		return err;
+	err = user_charge(t->owner, current->counted_uid, RLIM_INFINITY);
+	if (err) {
+		uncharge(a, RES_PIDS, 1);
+		return err;
+	}
+	user_uncharge(current->owner, current->counted_uid);
+	uncharge(current->pids_account, RES_PIDS, 1);
+	account_put(current->pids_account);
+	current->pids_account = account_get(a);
+	return 0;
+}
+
 /* One more entry on top. The pid entry of where it lived now names the process only. */
 int process_enter(struct pid_table *t)
 {
@@ -254,6 +287,9 @@ int process_enter(struct pid_table *t)
 	err = places_push(p);
 	if (err)
 		goto free_pid;
+	err = task_recount(t);
+	if (err)
+		goto pop_place;
 	pid_detach(p->pids, p->pid, PID_TASK);
 	spin_lock(&tree_lock);
 	list_remove(&p->table_node);
@@ -262,6 +298,8 @@ int process_enter(struct pid_table *t)
 	spin_unlock(&tree_lock);
 	return 0;
 
+pop_place:
+	places_pop(p);
 free_pid:
 	pid_detach(t, pid, PID_PROCESS);
 	pid_detach(t, pid, PID_TASK);
@@ -278,6 +316,7 @@ int process_leave(void)
 	u32 inner_pid = p->pid;
 	struct process_group *g;
 	struct session *s;
+	struct list dead = LIST_INIT(dead);
 	int err;
 
 	if (!p->outer.table)
@@ -287,9 +326,14 @@ int process_leave(void)
 	err = session_create(p->outer.table->owner, &s, &g);
 	if (err)
 		return err;
+	err = task_recount(p->outer.table);
+	if (err) {
+		session_destroy_unused(s, g);
+		return err;
+	}
 	spin_lock(&tree_lock);
 	table_remove(p, inner);
-	process_reparent_children(p, inner);
+	process_reparent_children(p, inner, &dead);
 	process_move(p->outer.table, p->outer.pid, s, g);
 	list_append(&p->pids->all, &p->table_node);
 	spin_unlock(&tree_lock);
@@ -297,5 +341,6 @@ int process_leave(void)
 	pid_detach(inner, inner_pid, PID_TASK);
 	pid_detach(inner, inner_pid, PID_PROCESS);
 	places_pop(p);
+	processes_release(&dead);
 	return 0;
 }

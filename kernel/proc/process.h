@@ -117,7 +117,7 @@ struct process {
 	struct list children, sibling; /* P; zombies come first among children */
 	struct list threads;           /* task->thread_node; changed under P and S, read under either */
 	u32 thread_count;              /* P: their number */
-	struct task *leader;           /* P; counted */
+	struct task *leader;           /* P + S; counted; NULL once reaped */
 	struct process_group *group;   /* P; counted */
 	struct session *session;       /* = group->session; changed by its own threads only, under P */
 	struct list group_node;        /* P */
@@ -160,6 +160,7 @@ static inline struct process *current_process(void) { return current->process; }
 int process_create(struct pid_table *t, struct process **out);
 struct process *process_get(struct process *p);
 void process_put(struct process *p);
+struct task *process_leader(struct process *p); /* counted; NULL: it has been reaped */
 /* In current's container: counted, or -ESRCH. Zombies are found too. */
 int process_find(u32 pid, struct process **out);
 int task_find(u32 tid, struct task **out);
@@ -198,7 +199,7 @@ void process_exit(u32 status) __noreturn; /* the whole group; status as wait4's 
 void task_exit(u32 status) __noreturn;    /* this thread */
 /*
  * Begins a group exit: the other threads of p get WORK_KILLED. False if one had begun
- * before (its status stays). For the signal code: from fatal signals. Takes tree_lock.
+ * before (its status stays), or another thread execs (which outlives the others).
  */
 bool process_begin_exit(struct process *p, u32 status);
 /* Kills every other thread of current's process and waits until they are gone (exec). */
@@ -215,6 +216,8 @@ void sched_init(void);     /* once, on the boot CPU, before sched_init_cpu there
 /* The context that calls this becomes the CPU's idle task (this_cpu()->task); may sleep no more. */
 void sched_init_cpu(void);
 void sched_start(struct task *t); /* first wake-up of a new task */
+/* t's work word has changed: wakes it, or interrupts it if it runs elsewhere. */
+void sched_kick(struct task *t);
 void sched_idle_loop(void) __noreturn;
 /* Kernel stack, FPU area, signal state; charged to current->account. p NULL: kernel thread. */
 int task_create(struct process *p, struct task **out);

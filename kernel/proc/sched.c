@@ -509,6 +509,12 @@ bool sched_wake(struct task *t)
 	return true;
 }
 
+void sched_kick(struct task *t)
+{
+	if (!sched_wake(t) && t != current && READ_ONCE(t->sched.on_cpu))
+		smp_request(READ_ONCE(t->sched.cpu), CPU_REQ_RESCHED);
+}
+
 void sched_start(struct task *t)
 {
 	unsigned cpu = this_cpu()->id;

@@ -240,8 +240,8 @@ void signals_destroy_task(struct task *t)
 		return;
 	spin_lock(&t->process->signal_lock);
 	sigpending_remove(t->process, &ts->pending, ~0ull);
-	spin_unlock(&t->process->signal_lock);
 	t->signals = NULL;
+	spin_unlock(&t->process->signal_lock);
 	slab_free(task_cache, ts);
 }
 

@@ -10,21 +10,11 @@
  * SIGSTOP from outside its container (man 7 pid_namespaces).
  */
 #include "proc/signal.h"
-#include "arch/x86/smp.h"
 #include "arch/x86/uaccess.h"
 #include "lib/string.h"
 #include "core/trace.h"
 #include "proc/process.h"
 #include "syscalls.h"
-
-/* Makes t look at its work word soon, wherever it is. */
-static void task_notice(struct task *t)
-{
-	if (sched_wake(t) || t == current)
-		return;
-	if (READ_ONCE(t->sched.on_cpu))
-		smp_request(READ_ONCE(t->sched.cpu), CPU_REQ_RESCHED);
-}
 
 /* --- what arrives: signal_lock held in all of these --- */
 
@@ -134,7 +124,7 @@ static void signal_kill_locked(struct process *p)
 	p->signals->notify_parent = 0; /* its death is what the parent hears of */
 	list_for_each(t, &p->threads, thread_node) {
 		task_set_work(t, WORK_SIGNAL | WORK_KILLED);
-		task_notice(t);
+		sched_kick(t);
 	}
 }
 
@@ -145,7 +135,7 @@ static int signal_send_locked(struct process *p, struct task *t, int sig, const 
 	struct task_signals *ts = t ? t->signals : NULL;
 	int err;
 
-	if (!p->signals || (t && !ts))
+	if (!p->signals || !p->leader || (t && !ts))
 		return 0; /* it is gone: as if it had died of it */
 	signal_side_effects(p, sig);
 	if (signal_has_no_effect(p, t, sig, from_outside))
@@ -163,7 +153,7 @@ static int signal_send_locked(struct process *p, struct task *t, int sig, const 
 		t = NULL;
 	if (t) {
 		task_set_work(t, WORK_SIGNAL);
-		task_notice(t);
+		sched_kick(t);
 	} else {
 		/* sigtimedwait and signalfd sleep on blocked signals: they look again. */
 		struct task *waiter;
@@ -240,17 +230,19 @@ void signal_fault(int sig, int code, uaddr_t address, int trapno, u64 error_code
 bool signal_may(const struct process *target, int sig)
 {
 	const struct cred *c = current->cred, *t;
+	struct task *leader;
 	bool same;
 
 	if (target == current->process)
 		return true;
 	rcu_read_lock();
-	t = rcu_dereference(target->leader->cred);
-	same = c->euid == t->suid || c->euid == t->uid || c->uid == t->suid || c->uid == t->uid;
+	leader = rcu_dereference(target->leader);
+	t = leader ? rcu_dereference(leader->cred) : NULL;
+	same = !t || c->euid == t->suid || c->euid == t->uid || c->uid == t->suid || c->uid == t->uid;
 	rcu_read_unlock();
-	if (same || may(target->leader->owner, CAP_KILL))
+	if (same || may(target->pids->owner, CAP_KILL))
 		return true;
-	return sig == SIGCONT && target->group && target->group->session == current_session();
+	return sig == SIGCONT && target->session == current_session();
 }
 
 void signal_init_info(struct siginfo *i, int sig, int code)

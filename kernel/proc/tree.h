@@ -15,12 +15,25 @@ void process_unlink(struct process *p);
 void process_add_thread(struct process *p, struct task *t); /* takes signal_lock */
 
 /* exit.c */
-/* p's children that live in `only` (NULL: all) go to who inherits orphans, or are left to the kernel. */
-void process_reparent_children(struct process *p, struct pid_table *only);
+/*
+ * p's children that live in `only` (NULL: all) go to who inherits orphans, or are left to the
+ * kernel. Those that are reaped by this are put on `dead`, for processes_release().
+ */
+void process_reparent_children(struct process *p, struct pid_table *only, struct list *dead);
 /* A zombie that has been waited for, or for whom nobody will wait: out of the tree. */
 void process_reap(struct process *p);
 /* After process_reap, with no lock held: drops what it held. */
 void process_release(struct process *p);
+void processes_release(struct list *dead);
+/* A parent that waits in vfork for t may go on: t has left its address space. Takes tree_lock. */
+void vfork_release(struct task *t);
+/* t leaves its address space (and wakes its vfork parent). */
+void task_drop_aspace(struct task *t);
+/* RES_PIDS and RLIMIT_NPROC of a thread that is gone. */
+void task_uncharge(struct task *t);
+
+/* user_work.c */
+void task_run_callbacks(void); /* of current */
 
 /* job.c */
 void job_init(void);
