@@ -17,7 +17,7 @@
 #include "arch/x86/mmu.h"
 #include "core/mutex.h"
 #include "core/ref.h"
-#include "lib/tree.h"
+#include "mm/gaptree.h"
 
 struct file;
 struct page;
@@ -42,6 +42,39 @@ struct vma;
 #define VM_LOCKED  BIT(10)
 #define VM_WIPEONFORK BIT(11)
 #define VM_NORESERVE BIT(12)
+#define VM_NOHUGEPAGE BIT(13) /* madvise: one page at a fault, never more */
+#define VM_HASANON BIT(14) /* of a file: may hold private copies (so fork must copy its entries) */
+#define VM_RANDOM  BIT(15) /* madvise: no mapping of neighbours */
+#define VM_ONFAULT BIT(16) /* mlock2 MLOCK_ONFAULT */
+
+/* Linux's mmap flags (man 2 mmap) */
+#define MAP_SHARED          0x01
+#define MAP_PRIVATE         0x02
+#define MAP_SHARED_VALIDATE 0x03
+#define MAP_TYPE            0x0f
+#define MAP_FIXED           0x10
+#define MAP_ANONYMOUS       0x20
+#define MAP_32BIT           0x40
+#define MAP_GROWSDOWN       0x100
+#define MAP_DENYWRITE       0x800
+#define MAP_EXECUTABLE      0x1000
+#define MAP_LOCKED          0x2000
+#define MAP_NORESERVE       0x4000
+#define MAP_POPULATE        0x8000
+#define MAP_NONBLOCK        0x10000
+#define MAP_STACK           0x20000
+#define MAP_HUGETLB         0x40000
+#define MAP_SYNC            0x80000
+#define MAP_FIXED_NOREPLACE 0x100000
+
+/*
+ * The layout. The initial stack begins here, so that the stack, the vDSO and the
+ * first small mappings (which go between here and USER_END) share one page
+ * table; larger mappings go below the room that the stack may grow into.
+ */
+#define USER_STACK_TOP 0x00007fffffef0000ull
+#define USER_MIN       0x10000ull /* vm.mmap_min_addr: no mapping below */
+#define MAP_COUNT_MAX  65530      /* vm.max_map_count */
 
 /*
  * What is behind an area that is not anonymous. fault() gives the page at pgoff
@@ -58,9 +91,13 @@ struct vm_ops {
 };
 
 struct vma { /* A: as->lock */
-	struct tree_node node;  /* A: by start; augmented with max_gap */
-	u64 start, end;         /* A */
-	u64 max_gap;            /* A: largest hole directly below any area of this subtree */
+	union { /* A; start, end and pgoff of an area in mapping->areas: its lock, too */
+		struct gap_node gap;
+		struct { /* the same fields */
+			struct tree_node node;
+			u64 start, end;
+		};
+	};
 	u64 flags;              /* A: VM_* */
 	u64 pgoff;              /* A: of `start`, in pages */
 	struct aspace *as;
@@ -76,13 +113,16 @@ struct aspace {
 	spinlock_t pt_lock;
 	struct tree areas;       /* A */
 	struct vma *cached;      /* last one found (hint, checked) */
+	u32 area_count;          /* A */
+	u64 default_flags;       /* A: of new areas: VM_LOCKED, VM_ONFAULT (mlockall MCL_FUTURE) */
+	struct page *dead_tables; /* page tables to free when no CPU has them loaded */
 	pte_t *pml4;
 	paddr_t pml4_phys;
 	u64 cpus;                /* atomic: bit per CPU that has it loaded */
-	struct account *account; /* page tables and anonymous pages are charged here */
+	struct account *account; /* page tables and anonymous pages are charged here; counted */
 	u64 total_pages;         /* A: sum of the areas (RLIMIT_AS) */
 	u64 data_pages, stack_pages, exec_pages, locked_pages; /* A */
-	s64 rss_anon, rss_file, rss_shmem, table_pages, rss_peak; /* atomic, pages */
+	s64 rss_anon, rss_file, rss_shmem, table_pages, rss_peak; /* pages; written under pt_lock */
 	/* Set by exec, read by /proc and brk. */
 	u64 code_start, code_end, data_start, data_end, brk_start, brk;
 	u64 stack_start, arg_start, arg_end, env_start, env_end;
@@ -95,9 +135,15 @@ struct aspace {
 int aspace_create(struct aspace **out);            /* empty: -ENOMEM */
 int aspace_fork(struct aspace *from, struct aspace **out); /* copy on write: -ENOMEM */
 struct aspace *aspace_get(struct aspace *as);      /* users */
-void aspace_put(struct aspace *as);                /* last user: unmaps everything */
+/*
+ * The last user unmaps everything; sleeps. CPUs may still have it loaded then, if
+ * they run no user code in it: its page tables stay until the last aspace_unref.
+ */
+void aspace_put(struct aspace *as);
 struct aspace *aspace_ref(struct aspace *as);      /* refs only */
 void aspace_unref(struct aspace *as);
+/* For another task's: a user more, unless the last one has gone. */
+bool aspace_get_unless_dead(struct aspace *as);
 /* fs hands over what mm must not know: dropping as->exe. */
 void aspace_set_file_ops(void (*put)(struct file *f), struct file *(*get)(struct file *f));
 
@@ -110,15 +156,29 @@ struct vma *vma_next(struct vma *v);
 /*
  * Maps [va, va+len) or, without MAP_FIXED in `flags`, a place of its own choice
  * near the hint va; the result in *out. vma->file is taken by ops->open. The
- * caller (sys_mmap) has checked rights. -ENOMEM, -EINVAL, -EEXIST, -EPERM.
- * Takes as->lock. flags are Linux's MAP_*, vmflags VM_*.
+ * caller (sys_mmap) has checked rights. -ENOMEM, -EINVAL, -EEXIST, -EPERM,
+ * -EAGAIN (locked memory). Takes as->lock. flags are Linux's MAP_*, vmflags VM_*.
+ * MAP_POPULATE and MAP_LOCKED bring the pages in before it returns.
+ * For a shared anonymous area see shmem_create().
  */
 int aspace_map(struct aspace *as, u64 va, u64 len, u64 vmflags, u32 flags, struct file *file,
 	       struct mapping *mapping, const struct vm_ops *ops, u64 pgoff, u64 *out);
 int aspace_unmap(struct aspace *as, u64 va, u64 len);
-/* exec: the stack area, growing down, at the top of the address space. */
+int aspace_protect(struct aspace *as, u64 va, u64 len, u32 prot);
+/* mremap(2) without its argument checks that need no area. */
+int aspace_remap(struct aspace *as, u64 old, u64 old_len, u64 len, u32 flags, u64 to, u64 *out);
+/* exec: the stack area, growing down, at `top` (USER_STACK_TOP); also decides as->mmap_top. */
 int aspace_map_stack(struct aspace *as, u64 top, u64 size);
 int aspace_map_vdso(struct aspace *as); /* sets as->vdso */
+/* The bits VM_READ.. of PROT_*, VM_MAY* left out. */
+static inline u64 vm_prot_flags(u32 prot)
+{
+	return prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
+}
+/* Shared anonymous memory: what to pass as mapping and ops; aspace_map takes it over. -ENOMEM. */
+int shmem_create(u64 len, struct mapping **out);
+void shmem_put(struct mapping *m);
+extern const struct vm_ops shmem_vm_ops;
 
 /* A page fault. error: the hardware's error code. 0; else a signal is due: *sig and *code. */
 #define FAULT_PRESENT BIT(0)
@@ -127,6 +187,11 @@ int aspace_map_vdso(struct aspace *as); /* sets as->vdso */
 #define FAULT_EXEC    BIT(4)
 int aspace_fault(struct aspace *as, u64 va, u64 error, int *sig, int *code);
 
+/*
+ * (A fault that meets a task that is being killed returns 0 without having done
+ * anything: the task will not get back to user mode.)
+ */
+
 /* Brings [va, va+len) in, for reading or writing, as faults would: -EFAULT, -ENOMEM. */
 int aspace_populate(struct aspace *as, u64 va, u64 len, bool write);
 /*
@@ -134,7 +199,15 @@ int aspace_populate(struct aspace *as, u64 va, u64 len, bool write);
  * copied, or -EFAULT. Sleeps.
  */
 s64 aspace_read(struct aspace *as, u64 va, void *buf, size_t n);
+s64 aspace_write(struct aspace *as, u64 va, const void *buf, size_t n);
 /* The page mapped at va, referenced, brought in if need be (write: made private/writable). */
 int aspace_page(struct aspace *as, u64 va, bool write, struct page **out);
+
+/* What /proc/PID/smaps tells of one area, in pages. Under as->lock. */
+struct vma_stats {
+	u64 rss, shared, private_pages, anon, locked;
+	u64 pss; /* in 1/4096 of a page */
+};
+void vma_stats(struct vma *v, struct vma_stats *out);
 
 #endif

@@ -8,10 +8,10 @@
 /* --- page.c and pageboot.c --- */
 struct buddy {
 	spinlock_t lock;
-	u32 orders; /* bit per order: its list is not empty */
-	u64 nfree;  /* pages on the lists */
+	u32 orders;   /* bit per order: its list is not empty */
+	u64 nfree;    /* pages on the lists */
 	u64 deferred; /* free pages without struct pages yet (pageboot.c) */
-	u64 total;  /* pages ever handed to the allocator */
+	u64 total;    /* pages ever handed to the allocator */
 	struct list free[PAGE_ORDER_MAX + 1];
 };
 extern struct buddy buddy;
@@ -20,26 +20,24 @@ void buddy_set_reserve(void);
 void buddy_give(struct page *p, unsigned order); /* under buddy.lock */
 bool page_grow(void); /* takes deferred memory in; under buddy.lock; false: none left */
 
-/* KASAN's view of a page (core/kasan.h); nothing outside the debug kernel. */
-#if DEBUG
-void page_poison_shadow(void *p, size_t n);
-void page_unpoison_shadow(void *p, size_t n);
-#else
-static inline void page_poison_shadow(void *p, size_t n) {}
-static inline void page_unpoison_shadow(void *p, size_t n) {}
-#endif
-/* The same for a slab object. */
-#define slab_poison_shadow(p, n)   page_poison_shadow(p, n)
-#define slab_unpoison_shadow(p, n) page_unpoison_shadow(p, n)
-
 /* --- vspace.c: mapping pages in the kernel's own space --- */
 #define KERNEL_DATA_FLAGS (PTE_PRESENT | PTE_WRITE | PTE_GLOBAL | PTE_NX)
 /* A hole of that many bytes, with an unmapped page below it: -ENOMEM. */
 int vspace_reserve(size_t size, u64 *va);
 
+/* --- pagecache.c, rmap.c --- */
+struct mapping;
+void pagecache_init(void);
+void aspace_init(void);
+/*
+ * Takes pages [first, last] of m out of all page tables. private_copies: also
+ * what private areas have there in place of them.
+ */
+void mapping_zap(struct mapping *m, u64 first, u64 last, bool private_copies);
+
 /* --- kstack.c --- */
 void kstack_init(void);
 void kstack_drain_this_cpu(void); /* its stock to the pool */
-void kstack_drain_pool(void);     /* unmaps the pool's */
+void kstack_drain_pool(void);	  /* unmaps the pool's */
 
 #endif

@@ -45,6 +45,7 @@ void slab_init(void)
 		size_index[u] = k;
 	}
 	kstack_init();
+	aspace_init();
 }
 
 static unsigned order_of(size_t size)

@@ -21,6 +21,7 @@
 #include "arch/x86/smp.h"
 #include "core/errno.h"
 #include "core/inject.h"
+#include "core/kasan.h"
 #include "lib/string.h"
 
 #define STOCK_MAX   128
@@ -174,7 +175,7 @@ static inline void page_prepare(struct page *p, u32 flags, struct account *accou
 {
 	BUG_IF(p->refs, "pfn=%lx refs=%d", page_pfn(p), p->refs);
 	if (DEBUG) {
-		page_unpoison_shadow(page_virt(p), PAGE_SIZE << p->order);
+		kasan_unpoison(page_virt(p), PAGE_SIZE << p->order);
 		if (p->order == 0)
 			page_check_poison(p);
 	}
@@ -264,8 +265,9 @@ static inline void page_release(struct page *p)
 	p->account = NULL;
 	p->flags = 0;
 	if (DEBUG) {
+		kasan_unpoison(page_virt(p), PAGE_SIZE << p->order); /* slab's, perhaps */
 		page_poison(p, p->order);
-		page_poison_shadow(page_virt(p), PAGE_SIZE << p->order);
+		kasan_poison(page_virt(p), PAGE_SIZE << p->order);
 	}
 	if (likely(!p->order)) {
 		stock_push(p);

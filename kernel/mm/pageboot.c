@@ -13,6 +13,7 @@
  */
 #include "arch/x86/boot.h"
 #include "arch/x86/copy.h"
+#include "core/kasan.h"
 #include "core/printk.h"
 #include "mm/internal.h"
 
@@ -186,6 +187,18 @@ static __init void give_eager(const struct boot_range *r)
 	}
 }
 
+static __init void shadow_init(void)
+{
+	paddr_t top = boot_info.ram[boot_info.ram_count - 1].end;
+	size_t size = kasan_shadow_size(top);
+
+	if (!size)
+		return;
+	paddr_t pa = boot_alloc_pages(size / PAGE_SIZE);
+	BUG_IF(!pa, "no memory for %lu bytes of shadow", size);
+	kasan_init(phys_to_virt(pa), top);
+}
+
 void __init page_init(void)
 {
 	buddy_init();
@@ -194,6 +207,7 @@ void __init page_init(void)
 	if (boot_info.ram[0].start == 0)
 		boot_info.ram[0].start = PAGE_SIZE;
 	paddr_t zero = boot_alloc_pages(1);
+	shadow_init();
 	chunks_choose();
 	spin_lock(&buddy.lock);
 	for (unsigned i = 0; i < boot_info.ram_count; i++)

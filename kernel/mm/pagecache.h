@@ -6,6 +6,11 @@
  * holds one reference on each page. A page found without PG_UPTODATE is being
  * read: lock it (page_lock sleeps) and look again. Truncation removes pages
  * from the tree and from every address space that maps them.
+ *
+ * A page belongs to the mapping while PG_CACHE is set; `mapping` and `index` are
+ * cleared under mapping->lock when it is taken out. Whoever maps a page into an
+ * address space looks at them under that lock (mm/fault.c), so that after
+ * mapping_truncate() nobody has, or gets, a way to a page that it dropped.
  */
 #ifndef MM_PAGECACHE_H
 #define MM_PAGECACHE_H
@@ -21,6 +26,9 @@ struct mapping_ops {
 	int (*read_page)(struct mapping *m, struct page *p);
 	/* A page went from clean to dirty. NULL: nothing to do (tmpfs). */
 	void (*dirty)(struct mapping *m, struct page *p);
+	/* Length of the object in bytes now; called under mapping->lock. No page that begins at or
+	 * behind it is mapped, so: set the size first, then mapping_truncate(). NULL: no end. */
+	u64 (*size)(struct mapping *m);
 };
 
 struct mapping {
@@ -34,7 +42,7 @@ struct mapping {
 };
 
 void mapping_init(struct mapping *m, const struct mapping_ops *ops, void *host);
-/* All pages must have been removed (mapping_truncate(m, 0)). */
+/* All pages must have been removed (mapping_truncate(m, 0)), and no area maps it. */
 void mapping_destroy(struct mapping *m);
 /* The page at index, referenced, or NULL. Lock-free. Not necessarily up to date. */
 struct page *mapping_find(struct mapping *m, u64 index);
@@ -50,8 +58,14 @@ void mapping_remove_range(struct mapping *m, u64 first, u64 last);
 void mapping_unmap_range(struct mapping *m, u64 first, u64 last); /* from page tables only */
 /* Next index >= *index with (data) or without (hole) a page, below `end`. False: none. */
 bool mapping_seek(struct mapping *m, u64 *index, u64 end, bool data);
+static inline bool page_uptodate(const struct page *p)
+{
+	return __atomic_load_n(&p->flags, __ATOMIC_ACQUIRE) & PG_UPTODATE;
+}
 
+/* Sleeping lock on one page (PG_LOCKED): its I/O, or taking it out of the mapping. */
 void page_lock(struct page *p);
+bool page_trylock(struct page *p);
 void page_unlock(struct page *p);
 
 #endif

@@ -22,6 +22,7 @@
 #include "arch/x86/smp.h"
 #include "core/errno.h"
 #include "core/inject.h"
+#include "core/kasan.h"
 #include "lib/string.h"
 #include "mm/internal.h"
 
@@ -99,7 +100,7 @@ static void debug_made_free(struct slab_cache *c, void *object)
 
 static void debug_alloc(struct slab_cache *c, void *object)
 {
-	slab_unpoison_shadow(object, c->size);
+	kasan_unpoison(object, c->size);
 	BUG_IF(*red_zone(c, object) != RED_FREE, "%s %p: overrun while free: %lx", c->name, object,
 	       *red_zone(c, object));
 	if (!(c->flags & SLAB_RCU))
@@ -120,7 +121,7 @@ static void debug_free(struct slab_cache *c, void *object)
 	       *red_zone(c, object));
 	debug_made_free(c, object);
 	if (!(c->flags & SLAB_RCU))
-		slab_poison_shadow(object, c->size);
+		kasan_poison(object, ALIGN_UP(c->size, 8));
 }
 
 /* --- slabs --- */
@@ -144,7 +145,7 @@ static struct page *slab_make(struct slab_cache *c)
 		*link_of(c, object) = next;
 		next = object;
 		if (DEBUG && !(c->flags & SLAB_RCU))
-			slab_poison_shadow(object, c->size);
+			kasan_poison(object, ALIGN_UP(c->size, 8));
 	}
 	p->slab_free = next;
 	p->private = 0;

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reclaim.c - when memory is short (contract: page.h).
+ *
+ * Allocators only fail. Whoever is at a place where no lock is held - a page
+ * fault, a system call about to answer -ENOMEM - calls memory_reclaim(), which
+ * tries in this order: what is merely cached (per-CPU stocks), what the shrinkers
+ * give up, and at last the life of one task inside the account that is over its
+ * limit; the root account stands for the machine. A limit never costs a
+ * neighbour its life.
+ *
+ * A victim needs time to die. So after a kill, and as long as the killer says
+ * that one is on its way, this waits a moment before it says "try again".
+ */
+#include "core/errno.h"
+#include "core/task.h"
+#include "core/time.h"
+#include "mm/internal.h"
+#include "mm/slab.h"
+
+#define VICTIM_WAIT (10 * NSEC_PER_MSEC)
+
+static spinlock_t shrinkers_lock = SPINLOCK_INIT(RANK_LRU);
+static struct list shrinkers = LIST_INIT(shrinkers);
+static bool (*oom_kill)(struct account *a);
+
+static spinlock_t wait_lock = SPINLOCK_INIT(RANK_LRU);
+static struct waitq never = WAITQ_INIT(never); /* sleepers here only wait for their deadline */
+
+void shrinker_add(struct shrinker *s)
+{
+	spin_lock(&shrinkers_lock);
+	list_append(&shrinkers, &s->node);
+	spin_unlock(&shrinkers_lock);
+}
+
+void oom_set_killer(bool (*kill)(struct account *a))
+{
+	oom_kill = kill;
+}
+
+/* Shrinkers are never removed, so the list may be walked without the lock. */
+static u64 shrink_all(struct account *a, u64 pages)
+{
+	struct shrinker *s;
+	u64 freed = 0;
+
+	list_for_each (s, &shrinkers, node) {
+		if (freed >= pages)
+			break;
+		freed += s->shrink(a, pages - freed);
+	}
+	return freed;
+}
+
+/* The account that cannot take `bytes` more, the innermost one: what goes there helps all. */
+static struct account *account_over(struct account *a, s64 bytes)
+{
+	for (; a; a = a->parent) {
+		s64 max = READ_ONCE(a->res[RES_MEMORY].max);
+		if (max != INT64_MAX && account_read(a, RES_MEMORY) + bytes > max)
+			return a;
+	}
+	return NULL;
+}
+
+static bool machine_is_short(u64 pages)
+{
+	struct page_stats s;
+
+	page_stats(&s);
+	return s.free < pages + MIN(s.total / 128, 1024ul) + 64;
+}
+
+static void wait_for_victim(void)
+{
+	spin_lock(&wait_lock);
+	(void)waitq_sleep(&never, &wait_lock, SLEEP_KILLABLE, ktime_get() + VICTIM_WAIT);
+	spin_unlock(&wait_lock);
+}
+
+int memory_reclaim(struct account *a, u64 pages)
+{
+	s64 bytes = pages * PAGE_SIZE;
+
+	if (kill_pending())
+		return -ENOMEM;
+	a = account_effective(a);
+	account_drain();
+	struct account *over = account_over(a, bytes);
+	if (shrink_all(over ? over : a, pages) >= pages)
+		return 0;
+	slab_drain();
+	page_drain();
+	if (!over && !machine_is_short(pages))
+		return 0;
+	if (!over)
+		over = &account_root;
+	else if (account_over(a, bytes) == NULL)
+		return 0;
+	__atomic_fetch_add(&over->oom_events, 1, __ATOMIC_RELAXED);
+	if (!oom_kill || !oom_kill(over))
+		return -ENOMEM;
+	if (!kill_pending())
+		wait_for_victim();
+	return kill_pending() ? -ENOMEM : 0;
+}
