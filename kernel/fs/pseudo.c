@@ -216,7 +216,7 @@ static int pseudo_lookup(struct inode *dir, struct dentry *d)
 		if (err)
 			return err == -ENOENT ? 0 : err;
 	}
-	err = pseudo_inode(dir->sb, &e, e.dir ? e.dir : ops, child, &i);
+	err = pseudo_inode(dir->sb, &e, e.counted_by ? e.counted_by : e.dir ? e.dir : ops, child, &i);
 	if (err)
 		return err;
 	i->ino = node_ino(n->object, d->name, d->name_len);

@@ -43,6 +43,8 @@ struct pseudo_entry {
 	int (*readlink)(void *object, char *buf, size_t size);     /* S_IFLNK: the text */
 	int (*follow)(void *object, struct path *out);             /* S_IFLNK: jumps; counted */
 	u64 rdev;                                                  /* S_IFCHR, S_IFBLK */
+	/* Computed entries whose object is not of the directory's kind: whose get, put and alive count. */
+	const struct pseudo_dir_ops *counted_by;
 };
 
 struct pseudo_dir_ops {
