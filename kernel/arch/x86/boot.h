@@ -29,7 +29,8 @@ extern struct boot_info boot_info;
 
 /*
  * The value of "key=value" on the command line, copied; false if the key is not
- * there. A bare "key" gives "". Later ones win; `nth` > 0 finds repeated keys.
+ * there. A bare "key" gives "". nth 0: the last one wins; nth 1, 2, ...: the
+ * first, second, ... of a key that may be repeated.
  */
 bool boot_option(const char *key, unsigned nth, char *value, size_t size);
 
