@@ -11,7 +11,7 @@ OBJ     := $(BUILD)$(if $(filter 1,$(DEBUG)),/debug)/obj
 KERNEL  := $(BUILD)$(if $(filter 1,$(DEBUG)),/debug)/skerry.elf
 GEN     := $(BUILD)/gen
 
-KSRC := $(sort $(shell find kernel -name '*.c' -o -name '*.S'))
+KSRC := $(sort $(filter-out kernel/arch/x86/vdso/%,$(shell find kernel -name '*.c' -o -name '*.S')))
 KOBJ := $(KSRC:%=$(OBJ)/%.o)
 
 KWARN   := -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes \
@@ -26,8 +26,7 @@ KFLAGS  := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -m
 KDEBUG  := -DDEBUG=1 -fsanitize=undefined -fno-sanitize=alignment,shift-base \
            -fsanitize=kernel-address --param=asan-globals=0 --param=asan-stack=0 \
            --param=asan-instrumentation-with-call-threshold=0
-NOSAN   := kernel/core/kasan.c kernel/core/ubsan.c kernel/arch/x86/boot.c kernel/lib/string.c \
-           kernel/arch/x86/vdso/vdso.c
+NOSAN   := kernel/core/kasan.c kernel/core/ubsan.c kernel/arch/x86/boot.c kernel/lib/string.c
 ifeq ($(DEBUG),1)
 KFLAGS  += $(KDEBUG)
 else
@@ -73,6 +72,7 @@ $(GEN)/syscalls.h: abi/syscall.tbl tools/gensyscalls
 	@tools/gensyscalls abi/syscall.tbl $(GEN)
 
 -include $(KOBJ:.o=.d)
+include kernel/arch/x86/vdso/build.mk
 -include user/build.mk host/build.mk tests/build.mk bench/build.mk tools/build.mk
 
 clean: ## remove build/

@@ -77,7 +77,7 @@ struct task {
 	u64 work;         /* 16: WORK_*, atomic; only for `current` without atomics to test */
 	u64 user_fsbase;  /* 24 */
 	u64 user_gsbase;  /* 32 */
-	void *fpu;        /* 40: XSAVE area (arch/x86/fpu.h); NULL: kernel thread */
+	void *fpu;        /* 40: XSAVE area (arch/x86/fpu.c); NULL: initial state, never used */
 
 	enum task_state state; /* runqueue lock of its CPU; SLEEPING and back by current itself */
 	spinlock_t lock;

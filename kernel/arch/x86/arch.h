@@ -24,16 +24,18 @@ void arch_task_setup_user(struct task *t, const struct trapframe *frame);
 /* The kernel stack is used from the top down; the new task first runs sched_finish_switch(). */
 void sched_finish_switch(void); /* in proc/sched.c */
 
-/* --- FPU (XSAVE; SDM vol. 1, chapter 13) --- */
+/* --- FPU (XSAVE; SDM vol. 1, chapter 13). task->fpu is fpu.c's: NULL until first used. --- */
 size_t fpu_size(void);            /* bytes of the area, 64-aligned; standard format */
 void fpu_init_state(void *area);  /* the state of a fresh process */
 /* Signal frames: write current's state in the layout that Linux uses (fxsave + sw bytes +
- * xsave header, magic 2): size by fpu_frame_size(); restoring checks it: -EFAULT, -EINVAL. */
+ * xsave header, magic 2): size by fpu_frame_size(); dst 64-aligned; restoring checks it: -EFAULT,
+ * -EINVAL. A task that has not used the FPU has size 0: store a NULL pointer in the frame;
+ * restoring from 0 gives the initial state. */
 size_t fpu_frame_size(void);
 int fpu_save_to_user(uaddr_t dst);
 int fpu_restore_from_user(uaddr_t src);
 void fpu_reset_current(void);                        /* exec */
-int fpu_clone(struct task *child);                   /* allocates child's area, copies current's live state: -ENOMEM */
+int fpu_clone(struct task *child); /* gives child a copy of current's live state: -ENOMEM */
 void fpu_free(struct task *t);
 
 /* --- thread-local storage bases (arch_prctl(2)) --- */
@@ -55,11 +57,12 @@ u64 arch_random_seed(bool *ok); /* RDSEED or RDRAND, once */
 
 /* --- idle and power --- */
 void arch_idle_wait(void); /* interrupts on, halt until one comes, interrupts off */
+void cpu_relax_interrupts(void); /* lets pending interrupts in, for resched_point() */
 void arch_power_off(void) __noreturn;
 void arch_reset(void) __noreturn;
 void arch_exit_panic(void) __noreturn; /* isa-debug-exit if "debug_exit" is on the command line, else reset */
 
-/* --- the vDSO: pages that every process maps --- */
+/* --- the vDSO: pages that every process maps, the data page directly below the code --- */
 struct vdso_image {
 	const void *code; /* page-aligned ELF shared object */
 	size_t code_size; /* bytes, a multiple of the page size */

@@ -148,7 +148,7 @@ void trap_bad_return(struct trapframe *f);
 
 /* uaccess.c */
 void uaccess_init(void);               /* patches STAC and CLAC in */
-bool extable_fixup(struct trapframe *f, bool faulted);
+bool extable_fixup(struct trapframe *f);
 bool extable_may_sleep(u64 rip, bool *sleeps);
 
 /* fpu.c */
@@ -172,7 +172,7 @@ void apic_timer_set_frequency(u64 hz);
 #define APIC_NMI     0x4400
 #define APIC_FIXED   0x4000
 
-/* ioapic.c, acpi.c, mptable.c, pic.c */
+/* irq.c, acpi.c, mptable.c, pic.c */
 struct irq_override {
 	u32 gsi;
 	bool level, active_low;
@@ -200,6 +200,8 @@ struct machine { /* what the firmware's tables say */
 extern struct machine machine;
 bool acpi_init(void);
 bool mptable_init(void);
+void machine_add_cpu(u32 id);
+void machine_add_ioapic(paddr_t address, u32 gsi_base);
 void pic_init(void);
 void ioapic_init(void);
 void irq_dispatch(struct trapframe *f);
@@ -207,7 +209,7 @@ void irq_dispatch(struct trapframe *f);
 /* clock.c, calibrate.c */
 void clock_calibrate_begin(void);
 void clock_init(void);
-void clock_set_tsc(u64 hz);
+void calibrate_begin(void);
 u64 calibrate_tsc(u64 *apic_hz);
 
 /* smp.c */

@@ -147,7 +147,7 @@ static void fault_kernel(struct trapframe *f, u64 address)
 	if (sleeps && address < USER_END && current->aspace &&
 	    aspace_fault(current->aspace, address, f->error, &sig, &code) == 0)
 		return;
-	extable_fixup(f, true);
+	extable_fixup(f);
 }
 
 /* --- the rest --- */
@@ -173,8 +173,6 @@ static void trap_exception(struct trapframe *f)
 		trap_user(f);
 		return;
 	}
-	if (f->vector == TRAP_GENERAL && extable_fixup(f, false))
-		return; /* a non-canonical user address */
 	trap_panic(f, 0);
 }
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * clock.c - ktime_get() and wall time (core/time.h): the TSC, scaled.
+ *
+ *	ns = (tsc - base) * mult >> 32
+ *
+ * base is the TSC at boot; mult is constant once clock_init() has measured the
+ * frequency. Before that it assumes a TSC faster than any, so that the clock only
+ * jumps forward. The vDSO computes the same from its data page.
+ */
+#include "arch/x86/arch.h"
+#include "arch/x86/cpu_arch.h"
+#include "arch/x86/io.h"
+#include "arch/x86/vdso/data.h"
+#include "core/printk.h"
+#include "core/time.h"
+
+#define TSC_HZ_UNKNOWN 16000000000ull
+
+static u64 tsc_base, tsc_mult, tsc_hz;
+static s64 wall_offset; /* realtime - ktime */
+
+static u64 mult_for(u64 hz)
+{
+	return ((unsigned __int128)NSEC_PER_SEC << 32) / hz;
+}
+
+ktime_t ktime_get(void)
+{
+	return (unsigned __int128)(rdtsc() - tsc_base) * tsc_mult >> 32;
+}
+
+s64 realtime_offset(void)
+{
+	return READ_ONCE(wall_offset);
+}
+
+s64 realtime_get(void)
+{
+	return ktime_get() + realtime_offset();
+}
+
+void realtime_set(s64 ns)
+{
+	WRITE_ONCE(wall_offset, ns - ktime_get());
+	arch_vdso_update();
+}
+
+u64 arch_tsc_khz(void)
+{
+	return tsc_hz / 1000;
+}
+
+/* The earliest moment that is known: before anything asks for the time. */
+void clock_calibrate_begin(void)
+{
+	tsc_base = rdtsc();
+	tsc_mult = mult_for(TSC_HZ_UNKNOWN);
+	calibrate_begin();
+}
+
+void clock_init(void)
+{
+	u64 apic_hz;
+	s64 seconds = arch_rtc_read();
+
+	tsc_hz = calibrate_tsc(&apic_hz);
+	tsc_mult = mult_for(tsc_hz);
+	apic_timer_set_frequency(apic_hz);
+	wall_offset = seconds * NSEC_PER_SEC - ktime_get();
+	struct vdso_data *d = arch_vdso()->data;
+	d->tsc_base = tsc_base;
+	d->tsc_mult = tsc_mult;
+	d->has_rdtscp = cpu_has.rdtscp;
+	arch_vdso_update();
+}
