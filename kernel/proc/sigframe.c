@@ -111,9 +111,11 @@ int sigframe_push(struct trapframe *f, int sig, const struct sigaction_kernel *a
 		return -EFAULT;
 	fpstate = ALIGN_DOWN(top - fpu_frame_size(), 64);
 	address = ALIGN_DOWN(fpstate - sizeof(frame), 16) - 8;
+	if (!fpu_frame_size()) /* never used: sigreturn gives the initial state for NULL */
+		fpstate = 0;
 	memset(&frame, 0, sizeof(frame));
 	frame.return_address = a->restorer;
-	frame.uc.flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
+	frame.uc.flags = (fpstate ? UC_FP_XSTATE : 0) | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
 	frame.uc.stack_base = ts->altstack_base;
 	frame.uc.stack_size = ts->altstack_size;
 	frame.uc.stack_flags = altstack_state(ts, f->rsp) | ts->altstack_flags;

@@ -44,7 +44,7 @@ enum { ACPI_MEMORY = 0, ACPI_PORT = 1 };
 struct acpi_fadt {
 	struct acpi_header header;
 	u32 facs, dsdt;
-	u8 reserved0[20];
+	u8 reserved0[12];
 	u32 pm1a_event, pm1b_event, pm1a_control, pm1b_control, pm2_control, pm_timer;
 	u8 reserved1[29];
 	u16 boot_flags;

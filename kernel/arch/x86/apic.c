@@ -3,10 +3,6 @@
  * apic.c - the local APIC (SDM vol. 3, chapter 10): end of interrupt, messages to
  * other CPUs, and this CPU's one-shot timer. x2APIC where the CPU has it (MSRs),
  * else a page of device memory.
- *
- * The timer is armed lazily: a write costs as much as a system call, so a later
- * or cancelled expiry leaves an earlier one armed. The interrupt then comes too
- * early, finds nothing to do, and arms the timer for what is next.
  */
 #include "arch/x86/arch.h"
 #include "arch/x86/cpu_arch.h"
@@ -113,22 +109,23 @@ u32 apic_timer_count(void)
 	return apic_read(APIC_TIMER_CURRENT);
 }
 
-/* Calibration is over: the timer becomes arch_timer_arm's. */
+/*
+ * Calibration is over: the timer becomes arch_timer_arm's. It fires at once, so that
+ * what was asked for before is looked at.
+ */
 void apic_timer_set_frequency(u64 hz)
 {
 	ticks_per_ns_32 = ((unsigned __int128)hz << 32) / NSEC_PER_SEC;
 	deadline_mode = cpu_has.tsc_deadline;
 	apic_write(APIC_TIMER_INITIAL, 0);
 	apic_init_cpu();
+	arch_timer_arm(0);
 }
 
 void arch_timer_arm(ktime_t expires)
 {
-	struct cpu_arch *a = this_arch();
-
-	if (expires >= a->timer_armed || unlikely(!ticks_per_ns_32))
-		return;
-	a->timer_armed = expires;
+	if (unlikely(!ticks_per_ns_32))
+		return; /* apic_timer_set_frequency will look again */
 	ktime_t now = ktime_get();
 	u64 ns = expires > now ? expires - now : 0;
 	if (deadline_mode) {
@@ -141,11 +138,6 @@ void arch_timer_arm(ktime_t expires)
 
 void apic_timer_interrupt(void)
 {
-	struct cpu *c = this_cpu();
-
 	apic_eoi();
-	c->ticks++;
-	((struct cpu_arch *)c->arch)->timer_armed = KTIME_NEVER;
 	timer_interrupt();
-	arch_timer_arm(timer_next_expiry());
 }

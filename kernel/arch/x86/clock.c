@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clock.c - ktime_get() and wall time (core/time.h): the TSC, scaled.
+ * clock.c - ktime_get() (core/time.h): the TSC, scaled; and the clocks' start.
  *
  *	ns = (tsc - base) * mult >> 32
  *
@@ -18,7 +18,6 @@
 #define TSC_HZ_UNKNOWN 16000000000ull
 
 static u64 tsc_base, tsc_mult, tsc_hz;
-static s64 wall_offset; /* realtime - ktime */
 
 static u64 mult_for(u64 hz)
 {
@@ -28,22 +27,6 @@ static u64 mult_for(u64 hz)
 ktime_t ktime_get(void)
 {
 	return (unsigned __int128)(rdtsc() - tsc_base) * tsc_mult >> 32;
-}
-
-s64 realtime_offset(void)
-{
-	return READ_ONCE(wall_offset);
-}
-
-s64 realtime_get(void)
-{
-	return ktime_get() + realtime_offset();
-}
-
-void realtime_set(s64 ns)
-{
-	WRITE_ONCE(wall_offset, ns - ktime_get());
-	arch_vdso_update();
 }
 
 u64 arch_tsc_khz(void)
@@ -67,10 +50,9 @@ void clock_init(void)
 	tsc_hz = calibrate_tsc(&apic_hz);
 	tsc_mult = mult_for(tsc_hz);
 	apic_timer_set_frequency(apic_hz);
-	wall_offset = seconds * NSEC_PER_SEC - ktime_get();
 	struct vdso_data *d = arch_vdso()->data;
 	d->tsc_base = tsc_base;
 	d->tsc_mult = tsc_mult;
 	d->has_rdtscp = cpu_has.rdtscp;
-	arch_vdso_update();
+	realtime_set(seconds * NSEC_PER_SEC);
 }

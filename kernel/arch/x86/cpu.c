@@ -19,6 +19,8 @@ struct cpu *cpus[CPU_MAX];
 unsigned cpu_count = 1;
 struct cpu_features cpu_has;
 
+extern char boot_stack_top[]; /* boot.S */
+
 static struct cpu_arch boot_cpu __aligned(IST_SIZE);
 /* `current` before there are tasks: so that nobody needs to ask whether there is one. */
 static struct task boot_task;
@@ -91,7 +93,6 @@ void cpu_prepare(struct cpu_arch *a, unsigned id)
 	c->id = id;
 	c->arch = a;
 	c->task = &boot_task;
-	a->timer_armed = KTIME_NEVER;
 	a->tss.io_bitmap = sizeof(a->tss);
 	for (unsigned i = 0; i < IST_COUNT; i++) {
 		u64 *top = (u64 *)(a->ist[i] + IST_SIZE);
@@ -147,6 +148,7 @@ void cpu_early_init(void)
 	boot_task.state = TASK_RUNNABLE;
 	cpu_prepare(&boot_cpu, 0);
 	boot_cpu.cpu.online = true;
+	boot_cpu.cpu.kstack_top = (u64)boot_stack_top;
 	idt_init();
 	cpu_load(&boot_cpu);
 }

@@ -85,11 +85,6 @@ struct cpu_arch {
 	/* fpu.c */
 	bool fpu_live;             /* CR0.TS is clear: the registers are current's */
 	void *fpu_owner;           /* whose state the registers (still) hold */
-	/* smp.c: CPU_REQ_CALL */
-	void (*call_fn)(void *arg);
-	void *call_arg;
-	/* apic.c */
-	ktime_t timer_armed;       /* the timer fires then; KTIME_NEVER: not armed */
 };
 
 static inline struct cpu_arch *this_arch(void)

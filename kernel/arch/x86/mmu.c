@@ -13,9 +13,6 @@
  * Tables of the kernel's half are added without a lock (the loser of a race gives
  * its page back) and never freed. Accessed and dirty are set from the start, so
  * that the CPU never has to write them.
- *
- * Debug: the shadow of KASAN is one page of zeros at first, mapped everywhere
- * through one table per level; next_table() takes a private copy before a change.
  */
 #include "arch/x86/boot.h"
 #include "arch/x86/cpu_arch.h"
@@ -24,7 +21,6 @@
 #include "arch/x86/mmu.h"
 #include "core/errno.h"
 #include "core/printk.h"
-#include "lib/string.h"
 #include "mm/page.h"
 
 #define KERNEL_TABLE (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
@@ -41,7 +37,6 @@ pte_t kernel_pml4[PT_ENTRIES] __aligned(PAGE_SIZE);
 static u16 used_half[PT_ENTRIES / 2]; /* indexes of the upper entries in use */
 static unsigned used_count;
 static u64 mmio_next = MMIO_START;
-static paddr_t shadow_zero[4]; /* debug: [0] the page, [1..3] the shared tables above it */
 
 paddr_t virt_to_phys(const void *v)
 {
@@ -74,29 +69,17 @@ static void table_free(paddr_t pa)
 		page_put(page_of_phys(pa));
 }
 
-static bool shadow_shared(pte_t e)
-{
-	paddr_t a = pte_address(e);
-
-	return DEBUG && a && (a == shadow_zero[0] || a == shadow_zero[1] || a == shadow_zero[2]);
-}
-
-/*
- * The table that *entry points to, made if need be (or copied, if it is one of the
- * shared tables of the shadow). NULL: no memory, or a large page is in the way.
- */
+/* The table that *entry points to, made if need be. NULL: no memory, or a large page is there. */
 static pte_t *next_table(pte_t *entry)
 {
 	pte_t old = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
 
 	if (old & PTE_LARGE)
 		return NULL;
-	if (!(old & PTE_PRESENT) || shadow_shared(old)) {
+	if (!(old & PTE_PRESENT)) {
 		paddr_t pa = table_alloc();
 		if (!pa)
 			return NULL;
-		if (old & PTE_PRESENT)
-			memcpy(phys_to_virt(pa), phys_to_virt(pte_address(old)), PAGE_SIZE);
 		if (__atomic_compare_exchange_n(entry, &old, pa | KERNEL_TABLE, false,
 						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			old = pa;
@@ -165,7 +148,7 @@ paddr_t kernel_lookup_page(u64 va)
 			break;
 		e = (pte_t *)phys_to_virt(pte_address(*e)) + pt_index(va, l - 1);
 	}
-	if (!(*e & PTE_PRESENT) || shadow_shared(*e))
+	if (!(*e & PTE_PRESENT))
 		return 0;
 	return ALIGN_DOWN(pte_address(*e), LEVEL_SIZE(l)) + (va & (LEVEL_SIZE(l) - 1) & ~PAGE_MASK);
 }
@@ -246,27 +229,6 @@ static void reserve_top(u64 start, u64 end)
 			panic("mmu_init: no table for %lx", va);
 }
 
-/* Debug: all of the shadow is one page of zeros. */
-static void map_shadow(void)
-{
-	paddr_t zero = boot_alloc_pages(1);
-	pte_t leaf = zero | KERNEL_R;
-
-	for (unsigned level = 1; level <= 2; level++) {
-		shadow_zero[level - 1] = pte_address(leaf);
-		paddr_t table = boot_alloc_pages(1);
-		for (unsigned i = 0; i < PT_ENTRIES; i++)
-			((pte_t *)phys_to_virt(table))[i] = leaf;
-		leaf = table | KERNEL_TABLE;
-	}
-	shadow_zero[2] = pte_address(leaf);
-	for (u64 va = KASAN_SHADOW_START; va < KASAN_SHADOW_END; va += LEVEL_SIZE(4)) {
-		pte_t *pdpt = next_table(&kernel_pml4[pt_index(va, 4)]);
-		for (unsigned i = 0; i < PT_ENTRIES; i++)
-			pdpt[i] = leaf;
-	}
-}
-
 void mmu_copy_kernel_half(pte_t *pml4)
 {
 	for (unsigned i = 0; i < used_count; i++)
@@ -303,8 +265,6 @@ void mmu_init(void)
 	reserve_top(PAGE_ARRAY, PAGE_ARRAY + LEVEL_SIZE(4));
 	reserve_top(VSPACE_START, VSPACE_END);
 	reserve_top(MMIO_START, MMIO_END);
-	if (DEBUG)
-		map_shadow();
 	for (unsigned i = PT_ENTRIES / 2; i < PT_ENTRIES; i++)
 		if (kernel_pml4[i])
 			used_half[used_count++] = i;

@@ -7,7 +7,6 @@
  *	0xffffc00000000000    .. struct page array
  *	0xffffc80000000000    .. kernel virtual space: stacks, vmalloc, device memory
  *	0xffffca0000000000    .. device memory (mmio_map)
- *	0xffffe00000000000    .. KASAN's shadow of the upper half (debug; see core/kasan.c)
  *	0xffffffff80000000    .. the kernel image
  *
  * The upper half is the same in every address space: its 256 top-level entries
@@ -28,10 +27,6 @@ struct aspace;
 #define VSPACE_END     0xffffca0000000000ull
 #define MMIO_START     0xffffca0000000000ull
 #define MMIO_END       0xffffca8000000000ull
-/* The shadow byte of address a is at (a >> 3) + KASAN_OFFSET (the Makefile passes the same number). */
-#define KASAN_OFFSET       0xdffff00000000000ull
-#define KASAN_SHADOW_START 0xffffe00000000000ull
-#define KASAN_SHADOW_END   0xfffff00000000000ull
 #define KERNEL_BASE    0xffffffff80000000ull
 
 static inline void *phys_to_virt(paddr_t p) { return (void *)(DIRECT_MAP + p); }
@@ -72,11 +67,7 @@ int kernel_map_page(u64 va, paddr_t pa, u64 flags);
 paddr_t kernel_unmap_page(u64 va); /* the page that was there; the caller flushes */
 /* The same for many pages, with large ones where both addresses are aligned; never unmapped. */
 int kernel_map_range(u64 va, paddr_t pa, size_t size, u64 flags);
-/*
- * What is mapped at va, in the kernel's half: 0: nothing. In a debug kernel the
- * whole shadow is mapped to one page of zeros ("all accessible") at first, which
- * counts as nothing here; kernel_map_page replaces it page by page.
- */
+/* What is mapped at va, in the kernel's half; 0: nothing. */
 paddr_t kernel_lookup_page(u64 va);
 
 /*

@@ -35,6 +35,7 @@ extern void *ap_stack;
 struct cpu_arch *ap_cpu;
 void *ap_stack;
 
+static void (*ap_init)(void);
 static void (*ap_enter)(void);
 
 /* --- the mailbox --- */
@@ -178,6 +179,7 @@ void smp_ap_main(struct cpu_arch *a)
 	mmu_init_cpu();
 	fpu_init_cpu();
 	apic_init_cpu();
+	ap_init();
 	__atomic_store_n(&a->cpu.online, true, __ATOMIC_RELEASE);
 	while (!READ_ONCE(ap_enter)) /* until all have started */
 		cpu_spin_wait();
@@ -259,10 +261,11 @@ static bool ap_start(unsigned id, u32 apic)
 	return true;
 }
 
-void smp_start_others(void (*enter)(void))
+void smp_start_others(void (*init)(void), void (*enter)(void))
 {
 	u32 self = apic_id();
 
+	ap_init = init;
 	memcpy(phys_to_virt(AP_TRAMPOLINE), ap_trampoline, ap_trampoline_end - ap_trampoline);
 	for (unsigned i = 0; i < machine.cpu_count && cpu_count < CPU_MAX; i++)
 		if (machine.apic_ids[i] != self && ap_start(cpu_count, machine.apic_ids[i]))

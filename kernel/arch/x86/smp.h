@@ -17,8 +17,11 @@
 #define CPU_REQ_CALL    BIT(2) /* run the posted function */
 #define CPU_REQ_STOP    BIT(3) /* panic: print the backtrace if asked, and halt */
 
-/* Each of them ends its own start-up in enter(), which does not return (the idle loop). */
-void smp_start_others(void (*enter)(void));
+/*
+ * Each of them runs init() before it counts, and when all have started enter(),
+ * which does not return (the idle loop).
+ */
+void smp_start_others(void (*init)(void), void (*enter)(void));
 void smp_request(unsigned cpu, u64 bits);
 void smp_serve_requests(void); /* of this CPU */
 /* Runs fn(arg) on every CPU, this one included, and waits for all. fn must not sleep. */
