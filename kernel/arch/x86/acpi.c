@@ -62,10 +62,10 @@ _Static_assert(offsetof(struct acpi_fadt, pm_timer) == 76, "FADT");
 _Static_assert(offsetof(struct acpi_fadt, boot_flags) == 109, "FADT");
 _Static_assert(offsetof(struct acpi_fadt, reset) == 116, "FADT");
 _Static_assert(offsetof(struct acpi_fadt, sleep_control) == 244, "FADT");
-#define FADT_TIMER_32      BIT(8)
-#define FADT_RESET         BIT(10)
-#define FADT_REDUCED       BIT(20)
-#define FADT_BOOT_8042     BIT(1)
+#define FADT_TIMER_32  BIT(8)
+#define FADT_RESET     BIT(10)
+#define FADT_REDUCED   BIT(20)
+#define FADT_BOOT_8042 BIT(1)
 
 struct acpi_hpet {
 	struct acpi_header header;
@@ -76,10 +76,23 @@ struct acpi_hpet {
 struct madt_entry {
 	u8 type, length;
 	union {
-		struct { u8 uid, apic_id; u32 flags; } __packed lapic;            /* 0 */
-		struct { u8 id, pad; u32 address, gsi_base; } __packed ioapic;    /* 1 */
-		struct { u8 bus, source; u32 gsi; u16 flags; } __packed override; /* 2 */
-		struct { u16 pad; u32 apic_id, flags, uid; } __packed x2apic;     /* 9 */
+		struct {
+			u8 uid, apic_id;
+			u32 flags;
+		} __packed lapic; /* 0 */
+		struct {
+			u8 id, pad;
+			u32 address, gsi_base;
+		} __packed ioapic; /* 1 */
+		struct {
+			u8 bus, source;
+			u32 gsi;
+			u16 flags;
+		} __packed override; /* 2 */
+		struct {
+			u16 pad;
+			u32 apic_id, flags, uid;
+		} __packed x2apic; /* 9 */
 	};
 } __packed;
 
@@ -184,7 +197,7 @@ static void dsdt_read(const struct acpi_header *h)
 			continue;
 		p += 5;
 		p += (*p >> 6) + 1; /* PkgLength */
-		p++;                /* NumElements */
+		p++;		    /* NumElements */
 		aml_byte(p, &machine.s5_type);
 		return;
 	}

@@ -31,13 +31,13 @@ enum {
 #define APIC_BASE_ENABLE  BIT(11)
 #define APIC_BASE_X2APIC  BIT(10)
 #define APIC_BASE_ADDRESS 0xffffff000ull
-#define SPURIOUS_ENABLE   BIT(8)
-#define LVT_MASKED        BIT(16)
-#define LVT_NMI           (4 << 8)
+#define SPURIOUS_ENABLE	  BIT(8)
+#define LVT_MASKED	  BIT(16)
+#define LVT_NMI		  (4 << 8)
 #define LVT_TSC_DEADLINE  (2 << 17)
-#define ICR_PENDING       BIT(12)
-#define DIVIDE_BY_1       0xb
-#define COUNT_MAX         UINT32_MAX
+#define ICR_PENDING	  BIT(12)
+#define DIVIDE_BY_1	  0xb
+#define COUNT_MAX	  UINT32_MAX
 
 static volatile u8 *registers; /* NULL: x2APIC */
 static u64 ticks_per_ns_32;    /* timer ticks per nanosecond, 32.32 fixed point */
@@ -115,7 +115,7 @@ u32 apic_timer_count(void)
  */
 void apic_timer_set_frequency(u64 hz)
 {
-	ticks_per_ns_32 = ((unsigned __int128)hz << 32) / NSEC_PER_SEC;
+	ticks_per_ns_32 = mul_div(hz, 1ull << 32, NSEC_PER_SEC);
 	deadline_mode = cpu_has.tsc_deadline;
 	apic_write(APIC_TIMER_INITIAL, 0);
 	apic_init_cpu();

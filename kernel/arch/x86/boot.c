@@ -125,7 +125,14 @@ static void pvh_copy(paddr_t address)
 
 /* --- multiboot2 (specification 2.0, 3.6 "Boot information format") --- */
 
-enum { MB2_END = 0, MB2_CMDLINE = 1, MB2_MODULE = 3, MB2_MEMMAP = 6, MB2_RSDP1 = 14, MB2_RSDP2 = 15 };
+enum {
+	MB2_END = 0,
+	MB2_CMDLINE = 1,
+	MB2_MODULE = 3,
+	MB2_MEMMAP = 6,
+	MB2_RSDP1 = 14,
+	MB2_RSDP2 = 15
+};
 
 struct mb2_tag {
 	u32 type, size;

@@ -13,12 +13,12 @@
 #include "arch/x86/mmu.h"
 #include "core/printk.h"
 
-#define TCG_APIC_HZ  1000000000ull
-#define PM_TIMER_HZ  3579545ull
-#define PIT_HZ       1193182ull
-#define SAMPLES      5
-#define WINDOW_TCG   1000000u   /* APIC ticks: 1 ms */
-#define WINDOW_NS    10000000ull
+#define TCG_APIC_HZ 1000000000ull
+#define PM_TIMER_HZ 3579545ull
+#define PIT_HZ	    1193182ull
+#define SAMPLES	    5
+#define WINDOW_TCG  1000000u /* APIC ticks: 1 ms */
+#define WINDOW_NS   10000000ull
 
 struct sample {
 	u64 tsc, reference, apic;
@@ -105,8 +105,7 @@ static u64 tsc_from_tcg(u64 *apic_hz)
 		end = sample(apic_elapsed);
 	while (end.reference - begin.reference < WINDOW_TCG);
 	*apic_hz = TCG_APIC_HZ;
-	return (unsigned __int128)(end.tsc - begin.tsc) * TCG_APIC_HZ /
-	       (end.reference - begin.reference);
+	return mul_div(end.tsc - begin.tsc, TCG_APIC_HZ, end.reference - begin.reference);
 }
 
 static struct reference reference_choose(void)
@@ -137,8 +136,8 @@ static u64 tsc_from_reference(u64 *apic_hz)
 		end = sample(r.read);
 		passed = (end.reference - start.reference) & r.mask;
 	} while (passed < window);
-	*apic_hz = (end.apic - start.apic) * r.hz / passed;
-	return (unsigned __int128)(end.tsc - start.tsc) * r.hz / passed;
+	*apic_hz = mul_div(end.apic - start.apic, r.hz, passed);
+	return mul_div(end.tsc - start.tsc, r.hz, passed);
 }
 
 u64 calibrate_tsc(u64 *apic_hz)

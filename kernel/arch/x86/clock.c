@@ -21,7 +21,7 @@ static u64 tsc_base, tsc_mult, tsc_hz;
 
 static u64 mult_for(u64 hz)
 {
-	return ((unsigned __int128)NSEC_PER_SEC << 32) / hz;
+	return mul_div(NSEC_PER_SEC, 1ull << 32, hz);
 }
 
 ktime_t ktime_get(void)

@@ -80,8 +80,8 @@ static void gdt_fill(struct cpu_arch *a)
 	a->gdt[USER_SS / 8] = 0x00cff3000000ffff;
 	a->gdt[USER_CS / 8] = 0x00affb000000ffff;
 	/* SDM vol. 3, 7.2.3: a 64-bit TSS descriptor takes two entries */
-	a->gdt[GDT_TSS / 8] = limit | (base & 0xffffff) << 16 | 0x89ull << 40 |
-			      (base >> 24 & 0xff) << 56;
+	a->gdt[GDT_TSS / 8] =
+		limit | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
 	a->gdt[GDT_TSS / 8 + 1] = base >> 32;
 }
 

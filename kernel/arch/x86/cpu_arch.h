@@ -106,6 +106,16 @@ static inline struct cpuid cpuid(u32 leaf, u32 subleaf)
 	return r;
 }
 
+/* a * b / c with 128 bits in between; the result must fit. */
+static inline u64 mul_div(u64 a, u64 b, u64 c)
+{
+	u64 lo, hi;
+
+	__asm__("mulq %3" : "=a"(lo), "=d"(hi) : "0"(a), "rm"(b));
+	__asm__("divq %2" : "+a"(lo), "+d"(hi) : "rm"(c));
+	return lo;
+}
+
 /* What this CPU has, from CPUID; all CPUs are taken to be alike. */
 struct cpu_features {
 	bool nx, pge, pat, gb_pages, smep, smap, umip, fsgsbase, xsave, xsaveopt, avx, x2apic,

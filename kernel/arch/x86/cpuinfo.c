@@ -9,34 +9,40 @@
 
 /* Linux's names of the feature bits, in its order; NULL: not shown. */
 static const char *const names_1d[32] = {
-	"fpu", "vme", "de", "pse", "tsc", "msr", "pae", "mce", "cx8", "apic", NULL, "sep", "mtrr",
-	"pge", "mca", "cmov", "pat", "pse36", "pn", "clflush", NULL, "dts", "acpi", "mmx", "fxsr",
-	"sse", "sse2", "ss", "ht", "tm", "ia64", "pbe",
+	"fpu",	"vme",	"de",	"pse", "tsc",  "msr", "pae",   "mce", "cx8",	 "apic", NULL,
+	"sep",	"mtrr", "pge",	"mca", "cmov", "pat", "pse36", "pn",  "clflush", NULL,	 "dts",
+	"acpi", "mmx",	"fxsr", "sse", "sse2", "ss",  "ht",    "tm",  "ia64",	 "pbe",
 };
 static const char *const names_e1d[32] = {
-	[11] = "syscall", [19] = "mp", [20] = "nx", [22] = "mmxext", [25] = "fxsr_opt",
+	[11] = "syscall", [19] = "mp",	   [20] = "nx", [22] = "mmxext",   [25] = "fxsr_opt",
 	[26] = "pdpe1gb", [27] = "rdtscp", [29] = "lm", [30] = "3dnowext", [31] = "3dnow",
 };
 static const char *const names_1c[32] = {
-	"pni", "pclmulqdq", "dtes64", "monitor", "ds_cpl", "vmx", "smx", "est", "tm2", "ssse3",
-	"cid", "sdbg", "fma", "cx16", "xtpr", "pdcm", NULL, "pcid", "dca", "sse4_1", "sse4_2",
-	"x2apic", "movbe", "popcnt", "tsc_deadline_timer", "aes", "xsave", NULL, "avx", "f16c",
+	"pni",	  "pclmulqdq",	"dtes64", "monitor", "ds_cpl",
+	"vmx",	  "smx",	"est",	  "tm2",     "ssse3",
+	"cid",	  "sdbg",	"fma",	  "cx16",    "xtpr",
+	"pdcm",	  NULL,		"pcid",	  "dca",     "sse4_1",
+	"sse4_2", "x2apic",	"movbe",  "popcnt",  "tsc_deadline_timer",
+	"aes",	  "xsave",	NULL,	  "avx",     "f16c",
 	"rdrand", "hypervisor",
 };
 static const char *const names_e1c[32] = {
-	"lahf_lm", "cmp_legacy", "svm", "extapic", "cr8_legacy", "abm", "sse4a", "misalignsse",
-	"3dnowprefetch", "osvw", "ibs", "xop", "skinit", "wdt", NULL, "lwp", "fma4", "tce",
+	"lahf_lm",     "cmp_legacy",	"svm",	"extapic", "cr8_legacy", "abm",	   "sse4a",
+	"misalignsse", "3dnowprefetch", "osvw", "ibs",	   "xop",	 "skinit", "wdt",
+	NULL,	       "lwp",		"fma4", "tce",
 };
 static const char *const names_7b[32] = {
-	"fsgsbase", "tsc_adjust", "sgx", "bmi1", "hle", "avx2", NULL, "smep", "bmi2", "erms",
-	"invpcid", "rtm", "cqm", NULL, "mpx", "rdt_a", "avx512f", "avx512dq", "rdseed", "adx",
-	"smap", "avx512ifma", NULL, "clflushopt", "clwb", "intel_pt", "avx512pf", "avx512er",
-	"avx512cd", "sha_ni", "avx512bw", "avx512vl",
+	"fsgsbase",   "tsc_adjust", "sgx",	  "bmi1",     "hle",	  "avx2",     NULL,
+	"smep",	      "bmi2",	    "erms",	  "invpcid",  "rtm",	  "cqm",      NULL,
+	"mpx",	      "rdt_a",	    "avx512f",	  "avx512dq", "rdseed",	  "adx",      "smap",
+	"avx512ifma", NULL,	    "clflushopt", "clwb",     "intel_pt", "avx512pf", "avx512er",
+	"avx512cd",   "sha_ni",	    "avx512bw",	  "avx512vl",
 };
 static const char *const names_d1a[32] = { "xsaveopt", "xsavec", "xgetbv1", "xsaves" };
 static const char *const names_7c[32] = {
-	[1] = "avx512vbmi", [2] = "umip", [6] = "avx512_vbmi2", [8] = "gfni", [9] = "vaes",
-	[10] = "vpclmulqdq", [11] = "avx512_vnni", [12] = "avx512_bitalg", [14] = "avx512_vpopcntdq",
+	[1] = "avx512vbmi",   [2] = "umip",	      [6] = "avx512_vbmi2",
+	[8] = "gfni",	      [9] = "vaes",	      [10] = "vpclmulqdq",
+	[11] = "avx512_vnni", [12] = "avx512_bitalg", [14] = "avx512_vpopcntdq",
 	[22] = "rdpid",
 };
 
@@ -126,7 +132,8 @@ size_t arch_cpuinfo(unsigned cpu, char *buf, size_t size)
 	emit(&t, "fpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: %u\nwp\t\t: yes\n",
 	     cpuid(0, 0).a);
 	emit_all_flags(&t);
-	emit(&t, "bogomips\t: %lu.%02u\n", arch_tsc_khz() * 2 / 1000, mhz_thousandths * 2 / 10 % 100);
+	emit(&t, "bogomips\t: %lu.%02u\n", arch_tsc_khz() * 2 / 1000,
+	     mhz_thousandths * 2 / 10 % 100);
 	emit(&t, "clflush size\t: %u\ncache_alignment\t: 64\n", (l1.b >> 8 & 255) * 8);
 	emit(&t, "address sizes\t: %u bits physical, %u bits virtual\npower management:\n\n",
 	     address_bits & 255, address_bits >> 8 & 255);

@@ -58,9 +58,9 @@ struct xheader {
 	u64 xstate_bv, xcomp_bv, reserved[6];
 };
 
-struct fpu_tail { /* behind the area, at area_size */
-	u32 magic2;  /* goes into signal frames */
-	u32 cpu;     /* whose registers have this state, if they are still owned by it */
+struct fpu_tail {   /* behind the area, at area_size */
+	u32 magic2; /* goes into signal frames */
+	u32 cpu;    /* whose registers have this state, if they are still owned by it */
 };
 
 static u32 area_size = FXSAVE_SIZE; /* what XSAVE writes */

@@ -35,6 +35,6 @@ void arch_init_devices(void)
 	copy_choose();
 	power_init();
 	clock_init();
-	log_info("%s, %u CPUs, TSC %lu kHz%s\n", boot_info.loader, machine.cpu_count, arch_tsc_khz(),
-		 cpu_has.tcg ? ", TCG" : "");
+	log_info("%s, %u CPUs, TSC %lu kHz%s\n", boot_info.loader, machine.cpu_count,
+		 arch_tsc_khz(), cpu_has.tcg ? ", TCG" : "");
 }

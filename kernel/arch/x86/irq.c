@@ -21,7 +21,7 @@ enum { IOAPIC_VERSION = 1, IOAPIC_REDIRECTION = 0x10 };
 #define REDIRECT_LEVEL BIT(15)
 #define REDIRECT_MASK  BIT(16)
 #define MSI_ADDRESS    0xfee00000ull
-#define GSI_MAX        256
+#define GSI_MAX	       256
 
 struct irq_action {
 	irq_fn fn;

@@ -30,7 +30,7 @@
 #define KERNEL_RW    (KERNEL_PAGE | PTE_WRITE | PTE_NX)
 #define KERNEL_MMIO  (KERNEL_RW | PTE_PCD | PTE_PWT)
 
-#define LEVEL_SIZE(level) (1ull << (PAGE_SHIFT + 9 * ((level) - 1)))
+#define LEVEL_SIZE(level) (1ull << (PAGE_SHIFT + 9 * ((level)-1)))
 
 pte_t kernel_pml4[PT_ENTRIES] __aligned(PAGE_SIZE);
 
@@ -198,15 +198,23 @@ static void map(u64 va, paddr_t start, paddr_t end, u64 flags)
 		panic("mmu_init: cannot map %lx", va);
 }
 
-/* One range of the direct map; what is read-only in the image is so here as well. */
-static void map_direct(paddr_t start, paddr_t end)
+/* [start, end) of the direct map, but for [from, to), where it is read-only. */
+static void map_direct_except(paddr_t start, paddr_t end, paddr_t from, paddr_t to)
 {
-	paddr_t ro_start = virt_to_phys(kernel_start), ro_end = virt_to_phys(rodata_end);
-	paddr_t a = MAX(start, MIN(end, ro_start)), b = MAX(start, MIN(end, ro_end));
+	paddr_t a = MAX(start, MIN(end, from)), b = MAX(start, MIN(end, to));
 
 	map(DIRECT_MAP + start, start, a, KERNEL_RW);
 	map(DIRECT_MAP + a, a, b, KERNEL_R);
 	map(DIRECT_MAP + b, b, end, KERNEL_RW);
+}
+
+/* What is read-only in the image is so here as well; init.text will be ordinary memory. */
+static void map_direct(paddr_t start, paddr_t end)
+{
+	paddr_t middle = MAX(start, MIN(end, virt_to_phys(init_text_end)));
+
+	map_direct_except(start, middle, virt_to_phys(kernel_start), virt_to_phys(init_text_start));
+	map_direct_except(middle, end, virt_to_phys(text_end), virt_to_phys(rodata_end));
 }
 
 static void map_section(char *start, char *end, u64 flags)
@@ -227,6 +235,18 @@ static void reserve_top(u64 start, u64 end)
 	for (u64 va = start; va < end; va += LEVEL_SIZE(4))
 		if (!next_table(&kernel_pml4[pt_index(va, 4)]))
 			panic("mmu_init: no table for %lx", va);
+}
+
+/* Takes the i-th part of the image that only boot needs out of the map; its physical range. */
+void mmu_release_init(paddr_t *start, paddr_t *end, unsigned i)
+{
+	char *from = i ? init_data_start : init_text_start, *to = i ? init_data_end : init_text_end;
+
+	for (char *p = from; p < to; p += PAGE_SIZE)
+		kernel_unmap_page((u64)p);
+	tlb_flush_kernel((u64)from, (u64)to);
+	*start = virt_to_phys(from);
+	*end = virt_to_phys(to);
 }
 
 void mmu_copy_kernel_half(pte_t *pml4)

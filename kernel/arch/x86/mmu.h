@@ -59,6 +59,8 @@ static inline unsigned pt_index(u64 va, unsigned level)
 extern pte_t kernel_pml4[PT_ENTRIES];
 void mmu_init(void);                 /* the final kernel map; after the boot map, before page_init */
 void mmu_init_cpu(void);             /* CR0, CR4, EFER, PAT of this CPU */
+/* After boot: i = 0: init.text, 1: init.data are unmapped, and their memory may be used. */
+void mmu_release_init(paddr_t *start, paddr_t *end, unsigned i);
 /* Fills the upper half of a fresh (zeroed) top-level table. */
 void mmu_copy_kernel_half(pte_t *pml4);
 

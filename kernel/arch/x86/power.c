@@ -12,12 +12,12 @@
 #include "core/printk.h"
 
 #define SLEEP_ENABLE_REDUCED BIT(5)
-#define SLEEP_ENABLE         BIT(13)
+#define SLEEP_ENABLE	     BIT(13)
 #define PORT_RESET_CONTROL   0xcf9
 #define PORT_8042_COMMAND    0x64
 #define I8042_PULSE_RESET    0xfe
-#define PORT_DEBUG_EXIT      0xf4
-#define PANIC_EXIT           60 /* QEMU ends with status 60 << 1 | 1 = 121 */
+#define PORT_DEBUG_EXIT	     0xf4
+#define PANIC_EXIT	     60 /* QEMU ends with status 60 << 1 | 1 = 121 */
 
 static volatile u8 *sleep_register, *reset_register;
 

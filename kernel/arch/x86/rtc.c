@@ -3,8 +3,16 @@
 #include "arch/x86/arch.h"
 #include "arch/x86/io.h"
 
-enum { RTC_SECONDS = 0, RTC_MINUTES = 2, RTC_HOURS = 4, RTC_DAY = 7, RTC_MONTH = 8, RTC_YEAR = 9,
-       RTC_A = 10, RTC_B = 11 };
+enum {
+	RTC_SECONDS = 0,
+	RTC_MINUTES = 2,
+	RTC_HOURS = 4,
+	RTC_DAY = 7,
+	RTC_MONTH = 8,
+	RTC_YEAR = 9,
+	RTC_A = 10,
+	RTC_B = 11
+};
 #define RTC_A_UPDATING BIT(7)
 #define RTC_B_BINARY   BIT(2)
 #define RTC_B_24_HOURS BIT(1)
@@ -36,7 +44,7 @@ s64 arch_rtc_read(void)
 {
 	u8 mode = cmos_read(RTC_B), raw[6];
 	static const u8 regs[6] = { RTC_SECONDS, RTC_MINUTES, RTC_HOURS,
-				    RTC_DAY,     RTC_MONTH,   RTC_YEAR };
+				    RTC_DAY,	 RTC_MONTH,   RTC_YEAR };
 
 	if (mode == 0xff)
 		return 0; /* nobody answers */

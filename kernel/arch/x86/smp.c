@@ -121,7 +121,7 @@ void smp_call_all(void (*fn)(void *arg), void *arg)
 /* --- NMIs --- */
 
 static u64 nmi_backtrace; /* atomic: bits of the CPUs that are asked for one */
-static u64 nmi_stop;      /* atomic: bits of the CPUs that are to halt */
+static u64 nmi_stop;	  /* atomic: bits of the CPUs that are to halt */
 
 void nmi_interrupt(struct trapframe *f)
 {

@@ -56,7 +56,14 @@ enum {
 
 /* Signal numbers and si_codes (man 2 sigaction); proc/signal.h has them all. */
 enum { SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGSEGV = 11 };
-enum { SI_KERNEL = 0x80, FPE_INTDIV = 1, SEGV_MAPERR = 1, ILL_ILLOPN = 2, TRAP_TRACE = 2, BUS_ADRALN = 1 };
+enum {
+	SI_KERNEL = 0x80,
+	FPE_INTDIV = 1,
+	SEGV_MAPERR = 1,
+	ILL_ILLOPN = 2,
+	TRAP_TRACE = 2,
+	BUS_ADRALN = 1
+};
 
 /* What an exception of user mode turns into. signal 0: it has a case of its own. */
 static const struct {

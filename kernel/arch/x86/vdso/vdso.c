@@ -127,9 +127,12 @@ EXPORT int __vdso_getcpu(u32 *cpu, u32 *node, void *unused)
 	return 0;
 }
 
-int clock_gettime(int clock, struct timespec *ts) __attribute__((weak, alias("__vdso_clock_gettime"))) EXPORT;
-int clock_getres(int clock, struct timespec *ts) __attribute__((weak, alias("__vdso_clock_getres"))) EXPORT;
-int gettimeofday(struct timeval *tv, struct timezone *tz) __attribute__((weak, alias("__vdso_gettimeofday"))) EXPORT;
+int clock_gettime(int clock, struct timespec *ts)
+	__attribute__((weak, alias("__vdso_clock_gettime"))) EXPORT;
+int clock_getres(int clock, struct timespec *ts)
+	__attribute__((weak, alias("__vdso_clock_getres"))) EXPORT;
+int gettimeofday(struct timeval *tv, struct timezone *tz)
+	__attribute__((weak, alias("__vdso_gettimeofday"))) EXPORT;
 s64 time(s64 *t) __attribute__((weak, alias("__vdso_time"))) EXPORT;
 int getcpu(u32 *cpu, u32 *node, void *unused) __attribute__((weak, alias("__vdso_getcpu"))) EXPORT;
 
