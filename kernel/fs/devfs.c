@@ -174,10 +174,14 @@ static s64 mem_seek(struct file *f, s64 off, int whence)
 	return f->pos = 0;
 }
 
-/* Private mappings of /dev/zero are anonymous memory; shared ones are not offered (doc/abi.md). */
+/* Mappings of /dev/zero are anonymous memory; shared ones of each mmap call's own. */
 static int zero_mmap(struct file *f, struct vma *v)
 {
-	return v->flags & VM_SHARED ? -ENODEV : 0;
+	if (!(v->flags & VM_SHARED))
+		return 0;
+	v->ops = &shmem_vm_ops;
+	v->pgoff = 0;
+	return shmem_create(v->end - v->start, &v->mapping);
 }
 
 static const struct file_ops null_ops = { .read = null_read, .write = null_write, .seek = mem_seek };

@@ -71,6 +71,12 @@ struct timespec64 fs_now(void)
 	return (struct timespec64){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
 }
 
+static u64 inode_mapping_size(struct mapping *m)
+{
+	return READ_ONCE(((struct inode *)m->host)->size);
+}
+static const struct mapping_ops inode_mapping_ops = { .size = inode_mapping_size };
+
 int inode_create(struct superblock *sb, u32 mode, struct inode **out)
 {
 	const struct cred *c = current->cred;
@@ -88,7 +94,7 @@ int inode_create(struct superblock *sb, u32 mode, struct inode **out)
 	i->mtime = i->ctime = i->btime = i->atime;
 	i->sb = sb;
 	mutex_init(&i->lock, RANK_INODE);
-	mapping_init(&i->own_mapping, NULL, i);
+	mapping_init(&i->own_mapping, &inode_mapping_ops, i);
 	*out = i;
 	return 0;
 }

@@ -113,7 +113,7 @@ int aspace_populate(struct aspace *as, u64 va, u64 len, bool write)
 	while (va < end) {
 		rwmutex_read_lock(&as->lock);
 		struct vma *v = vma_find(as, va);
-		int err = -EFAULT;
+		int err = -EINVAL;
 		if (!v || va < v->start)
 			err = -ENOMEM;
 		else if ((v->flags & want) && !(v->flags & VM_SPECIAL))

@@ -87,6 +87,8 @@ struct vm_ops {
 	void (*close)(struct vma *v); /* it goes away */
 	int (*fault)(struct vma *v, u64 pgoff, bool write, struct page **out);
 	int (*make_writable)(struct vma *v, struct page *p);
+	/* msync(MS_SYNC) of these pages of the object, with no lock held. NULL: nothing to do. */
+	int (*sync)(struct vma *v, u64 pgoff_first, u64 pgoff_last);
 	const char *(*name)(struct vma *v); /* for /proc/PID/maps, e.g. "[vdso]"; or NULL */
 };
 
@@ -192,7 +194,10 @@ int aspace_fault(struct aspace *as, u64 va, u64 error, int *sig, int *code);
  * anything: the task will not get back to user mode.)
  */
 
-/* Brings [va, va+len) in, for reading or writing, as faults would: -EFAULT, -ENOMEM. */
+/*
+ * Brings [va, va+len) in, for reading or writing, as faults would: -ENOMEM (also: a hole),
+ * -EFAULT (no page there), -EINVAL (the area does not allow it), -EINTR (being killed).
+ */
 int aspace_populate(struct aspace *as, u64 va, u64 len, bool write);
 /*
  * Reads or writes another address space (/proc/PID/cmdline, futex keys): bytes
