@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #define STAND_IN_FILE "/etc/functions"
+#define PORT_WAIT_MS  2000
 
 volatile sig_atomic_t child_ended;
 volatile sig_atomic_t end_wanted;
@@ -224,7 +225,7 @@ static bool port_find(const char *name, char *path, size_t size)
 	return found;
 }
 
-int port_open(const char *name, int flags)
+static int port_try(const char *name, int flags)
 {
 	char path[512];
 	int fd;
@@ -234,6 +235,20 @@ int port_open(const char *name, int flags)
 	if (fd < 0 && port_find(name, path, sizeof(path)))
 		fd = open(path, flags | O_CLOEXEC | O_NOCTTY);
 	return fd < 0 ? -errno : fd;
+}
+
+/* A port's name arrives from the host some time after the device (virtio 1.2, 5.3.6.2). */
+int port_open(const char *name, int flags)
+{
+	bool device =
+		!access("/dev/virtio-ports", F_OK) || !access("/sys/class/virtio-ports", F_OK);
+	int fd = port_try(name, flags);
+
+	for (int ms = 0; fd < 0 && device && ms < PORT_WAIT_MS; ms++) {
+		usleep(1000);
+		fd = port_try(name, flags);
+	}
+	return fd;
 }
 
 static void __attribute__((noreturn)) end_machine(int how)
