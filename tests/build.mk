@@ -45,3 +45,7 @@ $(GUEST_DIR)/%.sh: tests/guest/%.sh | $(GUEST_DIR)
 # Linux is the oracle: what fails here is a wrong test. ctool and Skerry's calls are not there.
 oracle: $(GUEST_TESTS)
 	tests/guest-oracle $(filter-out %/ctool.sh,$(GUEST_TESTS))
+
+# Unit tests that run here, under sanitizers: tests/host/build.mk.
+include tests/host/build.mk
+host-tests: $(HOST_TESTS) ## build the unit tests of kernel/lib and kernel/core

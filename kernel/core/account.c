@@ -349,4 +349,6 @@ s64 account_available(const struct account *a, enum resource what)
 void account_set_max(struct account *a, enum resource what, s64 max)
 {
 	WRITE_ONCE(a->res[what].max, max);
+	if (what == RES_MEMORY)
+		account_drain(); /* what is in stock was charged under the old limit */
 }

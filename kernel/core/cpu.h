@@ -74,9 +74,9 @@ static inline struct task *current_task(void)
 	(*({                                                                                       \
 		u64 off_;                                                                          \
 		__asm__ volatile("mov %%gs:32, %0" : "=r"(off_));                                  \
-		(__typeof__(var) *)((char *)&(var) + off_);                                        \
+		(__typeof__(var) *)((u64)&(var) + off_); /* integers: it leaves the object */      \
 	}))
-#define percpu_of(var, i) (*(__typeof__(var) *)((char *)&(var) + cpus[i]->percpu_offset))
+#define percpu_of(var, i) (*(__typeof__(var) *)((u64)&(var) + cpus[i]->percpu_offset))
 
 /* One turn of a spin loop: PAUSE, and serve this CPU's mailbox if it is not empty. */
 void cpu_spin_wait(void);
