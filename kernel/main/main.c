@@ -80,11 +80,10 @@ static const struct step early[] = {
 };
 
 static const struct step late[] = {
-	{ "other CPUs", start_other_cpus },
+	{ "other CPUs start", start_other_cpus },
 	{ "RCU thread", rcu_init_thread },
 	{ "work thread", work_init_thread },
 	{ "log thread", printk_init_thread },
-	{ "watchdog", watchdog_init },
 	{ "files", vfs_init },
 	{ "/dev", devfs_init },
 	{ "host container", container_init },
@@ -95,6 +94,8 @@ static const struct step late[] = {
 	{ "block devices", block_init },
 	{ "serial line", serial_init },
 	{ "initramfs", unpack_initramfs },
+	{ "other CPUs are there", smp_wait_others },
+	{ "watchdog", watchdog_init },
 	{ "init memory", free_init_memory },
 	{ "the first process", process_start_init },
 };

@@ -108,7 +108,7 @@ boot_long:
 
 /*
  * The other CPUs start here, in real mode, in a copy at AP_TRAMPOLINE (smp.c):
- * CS:IP is that page:0. ap_cpu and ap_stack name what this one is to become.
+ * CS:IP is that page:0. All may come at once; each finds its stack by its APIC id.
  */
 	.section .rodata
 	.globl ap_trampoline, ap_trampoline_end
@@ -157,8 +157,33 @@ ap_trampoline_end:
 ap_high:
 	mov $PHYS(kernel_pml4), %eax
 	mov %rax, %cr3
-	mov ap_stack, %rsp
-	mov ap_cpu, %rdi
+	/* Who am I? CPUID leaf 0xb has all of the x2APIC id, leaf 1 eight bits of it. */
+	xor %eax, %eax
+	cpuid
+	mov $1, %esi
+	cmp $0xb, %eax
+	jb 1f
+	mov $0xb, %eax
+	xor %ecx, %ecx
+	cpuid
+	test %ebx, %ebx
+	cmovnz %edx, %edi
+	jnz 2f
+1:	mov %esi, %eax
+	cpuid
+	shr $24, %ebx
+	mov %ebx, %edi
+2:	/* ap_starts (smp.c): id, cpu_arch, stack; 24 bytes each */
+	mov $ap_starts, %rax
+3:	cmp %edi, (%rax)
+	je 4f
+	add $24, %rax
+	cmp $ap_starts_end, %rax
+	jb 3b
+5:	hlt
+	jmp 5b
+4:	mov 16(%rax), %rsp
+	mov 8(%rax), %rdi
 	xor %ebp, %ebp
 	call smp_ap_main
 	ud2
@@ -172,6 +197,13 @@ boot_gdt_end:
 boot_gdt_pointer:
 	.short boot_gdt_end - boot_gdt - 1
 	.quad PHYS(boot_gdt)
+
+	.bss
+	.balign 8
+	.globl ap_starts, ap_starts_end
+ap_starts:
+	.skip 64 * 24 /* CPU_MAX */
+ap_starts_end:
 
 	.section .bss.page_aligned, "aw", @nobits
 	.balign 4096

@@ -140,6 +140,7 @@ paddr_t kernel_cr3(void);
 
 /* tlb.c */
 void tlb_serve(void);
+void mmu_flush_all(void); /* of this CPU, global pages too */
 
 /* trap.c, entry.S */
 extern u64 trap_stubs[256];            /* 16 bytes each */

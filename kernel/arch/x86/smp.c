@@ -2,9 +2,10 @@
 /*
  * smp.c - the other CPUs: starting them, the mailbox (smp.h), stopping them.
  *
- * Start (SDM vol. 3, 8.4.4): one after the other, as each needs its stack from
- * ap_stack: INIT, SIPI, and it comes through ap_trampoline to smp_ap_main(). A CPU
- * counts in cpu_count when it can take requests.
+ * Start (SDM vol. 3, 8.4.4): smp_start_others() makes what each needs, notes it in
+ * ap_starts and sends INIT and SIPI to all; they come through ap_trampoline to
+ * smp_ap_main() while boot goes on. smp_wait_others() waits for them; from then on
+ * they count in cpu_count.
  *
  * Mailbox: bits are set in cpu->requests; whoever makes it non-zero sends the IPI.
  * The target takes all bits at once, in the IPI's handler or in cpu_spin_wait().
@@ -26,17 +27,23 @@
 #include "mm/slab.h"
 
 #define AP_TRAMPOLINE 0x8000 /* boot.S: TRAMPOLINE */
-#define AP_TIMEOUT    (100 * NSEC_PER_MSEC)
+#define INIT_DELAY    (10 * NSEC_PER_MSEC)
+#define AP_TIMEOUT    (1000 * NSEC_PER_MSEC)
 #define NMI_TIMEOUT   (200 * NSEC_PER_MSEC)
 
-/* Read by ap_high in boot.S. */
-extern struct cpu_arch *ap_cpu;
-extern void *ap_stack;
-struct cpu_arch *ap_cpu;
-void *ap_stack;
+/* Read by ap_high in boot.S, which knows the layout. */
+struct ap_start {
+	u32 apic_id;
+	struct cpu_arch *arch;
+	u64 stack;
+};
+extern struct ap_start ap_starts[CPU_MAX];
+_Static_assert(sizeof(struct ap_start) == 24, "boot.S: ap_starts");
 
+static unsigned ap_count;
 static void (*ap_init)(void);
 static void (*ap_enter)(void);
+static bool ap_go;
 
 /* --- the mailbox --- */
 
@@ -181,8 +188,9 @@ void smp_ap_main(struct cpu_arch *a)
 	apic_init_cpu();
 	ap_init();
 	__atomic_store_n(&a->cpu.online, true, __ATOMIC_RELEASE);
-	while (!READ_ONCE(ap_enter)) /* until all have started */
+	while (!__atomic_load_n(&ap_go, __ATOMIC_ACQUIRE)) /* until all have started */
 		cpu_spin_wait();
+	mmu_flush_all(); /* nobody told this CPU of changes before it counted */
 	ap_enter();
 	panic("cpu %u came back from its idle loop", a->cpu.id);
 }
@@ -203,22 +211,53 @@ static void *alloc_block(size_t size)
 	return p ? page_virt(p) : NULL;
 }
 
-/* Everything that a CPU needs, or NULL. */
-static struct cpu_arch *ap_create(unsigned id, u32 apic)
+/* Everything that CPU `id` needs: false if there is no memory for it. */
+static bool ap_create(unsigned id, u32 apic)
 {
 	struct cpu_arch *a = alloc_block(sizeof(*a));
 	char *percpu = alloc_block(percpu_end - percpu_start);
+	char *stack = kstack_alloc(NULL);
 
-	ap_stack = kstack_alloc(NULL);
-	if (!a || !percpu || !ap_stack)
-		return NULL;
+	if (!a || !percpu || !stack)
+		return false;
 	cpu_prepare(a, id);
 	a->cpu.apic_id = apic;
 	a->cpu.percpu_offset = percpu - percpu_start;
-	a->cpu.kstack_top = (u64)ap_stack + KSTACK_SIZE;
+	a->cpu.kstack_top = (u64)stack + KSTACK_SIZE;
 	a->tss.rsp[0] = a->cpu.kstack_top;
-	ap_stack = (void *)a->cpu.kstack_top;
-	return a;
+	ap_starts[ap_count++] = (struct ap_start){ apic, a, a->cpu.kstack_top };
+	return true;
+}
+
+static void delay(ktime_t ns)
+{
+	ktime_t until = ktime_get() + ns;
+
+	while (ktime_get() < until)
+		cpu_pause();
+}
+
+static void send_startup(u32 apic)
+{
+	apic_send(apic, APIC_STARTUP | AP_TRAMPOLINE >> PAGE_SHIFT);
+}
+
+void smp_start_others(void (*init)(void), void (*enter)(void))
+{
+	u32 self = apic_id();
+
+	ap_init = init;
+	ap_enter = enter;
+	memcpy(phys_to_virt(AP_TRAMPOLINE), ap_trampoline, ap_trampoline_end - ap_trampoline);
+	for (unsigned i = 0; i < machine.cpu_count && ap_count + 1 < CPU_MAX; i++)
+		if (machine.apic_ids[i] != self && !ap_create(ap_count + 1, machine.apic_ids[i]))
+			break;
+	for (unsigned i = 0; i < ap_count; i++)
+		apic_send(ap_starts[i].apic_id, APIC_INIT);
+	if (ap_count && !cpu_has.hypervisor)
+		delay(INIT_DELAY);
+	for (unsigned i = 0; i < ap_count; i++)
+		send_startup(ap_starts[i].apic_id);
 }
 
 static bool wait_online(struct cpu_arch *a, ktime_t span)
@@ -233,42 +272,16 @@ static bool wait_online(struct cpu_arch *a, ktime_t span)
 	return true;
 }
 
-static bool ap_start(unsigned id, u32 apic)
+void smp_wait_others(void)
 {
-	struct cpu_arch *a = ap_create(id, apic);
-
-	if (!a) {
-		cpus[id] = NULL;
-		return false;
-	}
-	ap_cpu = a;
-	barrier();
-	apic_send(apic, APIC_INIT);
-	if (!cpu_has.hypervisor) { /* 8.4.4.1: 10 ms; virtual CPUs need none */
-		ktime_t until = ktime_get() + 10 * NSEC_PER_MSEC;
-		while (ktime_get() < until)
-			cpu_pause();
-	}
-	apic_send(apic, APIC_STARTUP | AP_TRAMPOLINE >> PAGE_SHIFT);
-	if (!wait_online(a, AP_TIMEOUT)) {
-		apic_send(apic, APIC_STARTUP | AP_TRAMPOLINE >> PAGE_SHIFT);
-		if (!wait_online(a, AP_TIMEOUT)) {
-			log_warn("cpu with APIC id %u does not start\n", apic);
-			cpus[id] = NULL;
-			return false;
+	for (unsigned i = 0; i < ap_count; i++) {
+		struct ap_start *s = &ap_starts[i];
+		if (!wait_online(s->arch, AP_TIMEOUT)) {
+			send_startup(s->apic_id); /* 8.4.4.1 sends two */
+			if (!wait_online(s->arch, AP_TIMEOUT))
+				panic("the CPU with APIC id %u does not start", s->apic_id);
 		}
+		WRITE_ONCE(cpu_count, cpu_count + 1);
 	}
-	return true;
-}
-
-void smp_start_others(void (*init)(void), void (*enter)(void))
-{
-	u32 self = apic_id();
-
-	ap_init = init;
-	memcpy(phys_to_virt(AP_TRAMPOLINE), ap_trampoline, ap_trampoline_end - ap_trampoline);
-	for (unsigned i = 0; i < machine.cpu_count && cpu_count < CPU_MAX; i++)
-		if (machine.apic_ids[i] != self && ap_start(cpu_count, machine.apic_ids[i]))
-			cpu_count++;
-	WRITE_ONCE(ap_enter, enter);
+	__atomic_store_n(&ap_go, true, __ATOMIC_RELEASE);
 }

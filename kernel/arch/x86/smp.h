@@ -18,10 +18,11 @@
 #define CPU_REQ_STOP    BIT(3) /* panic: print the backtrace if asked, and halt */
 
 /*
- * Each of them runs init() before it counts, and when all have started enter(),
- * which does not return (the idle loop).
+ * Sends the other CPUs on their way. Each runs init(), and when smp_wait_others()
+ * has seen all of them, which makes them count, enter(), which does not return.
  */
 void smp_start_others(void (*init)(void), void (*enter)(void));
+void smp_wait_others(void);
 void smp_request(unsigned cpu, u64 bits);
 void smp_serve_requests(void); /* of this CPU */
 /* Runs fn(arg) on every CPU, this one included, and waits for all. fn must not sleep. */

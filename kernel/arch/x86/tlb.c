@@ -56,7 +56,7 @@ static void flush_user_local(void)
 }
 
 /* Global pages too: SDM vol. 3, 4.10.4.1, any change of CR4.PGE. */
-static void flush_all_local(void)
+void mmu_flush_all(void)
 {
 	u64 cr4;
 
@@ -69,7 +69,7 @@ static void flush_local(u64 start, u64 end, bool kernel)
 {
 	if (end - start > FLUSH_PAGES_MAX * PAGE_SIZE) {
 		if (kernel)
-			flush_all_local();
+			mmu_flush_all();
 		else
 			flush_user_local();
 		return;
