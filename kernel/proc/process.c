@@ -141,7 +141,8 @@ void process_link(struct process *p, struct process *parent, struct process_grou
 		p->has_subreaper = parent->has_subreaper || parent->child_subreaper;
 		list_append(&parent->children, &p->sibling);
 	}
-	group_add(g, p);
+	if (g) /* else the caller starts a session */
+		group_add(g, p);
 	table_add(p, p->pids);
 }
 

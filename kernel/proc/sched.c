@@ -642,6 +642,16 @@ void sched_finish_switch(void)
 		task_finish_dead(prev);
 }
 
+void resched_point(void)
+{
+	ASSERT(!this_cpu()->spin_depth);
+	if (unlikely(READ_ONCE(current->work) & WORK_RESCHED))
+		schedule();
+	else
+		rcu_quiescent();
+	cpu_relax_interrupts();
+}
+
 void sched_exit(void)
 {
 	struct runqueue *rq = runqueue_this();
