@@ -249,7 +249,22 @@ static bool on_reboot(struct container *c, bool halt)
 	return true;
 }
 
+static void on_cpu_time(struct container *c, ktime_t *utime, ktime_t *stime)
+{
+	struct container *below_it;
+	ktime_t u, s;
+
+	container_cpu_time(c, utime, stime);
+	for (u32 id = 1; container_next(&c->owner, &id, &below_it); id++) {
+		container_cpu_time(below_it, &u, &s);
+		*utime += u;
+		*stime += s;
+		container_put(below_it);
+	}
+}
+
 static const struct container_hooks hooks = {
+	.cpu_time = on_cpu_time,
 	.process_born = on_process_born,
 	.process_gone = on_process_gone,
 	.process_freed = on_process_freed,

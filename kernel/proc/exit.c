@@ -280,19 +280,21 @@ void task_drop_aspace(struct task *t)
 		t->process->peak_rss = as->rss_peak;
 	/* The CPU has its tables loaded until the switch: the top one is freed after it. */
 	t->dead_aspace = aspace_ref(as);
-	t->aspace = NULL;
+	task_set_aspace(t, NULL);
 	aspace_put(as);
 	vfork_release(t);
 }
 
 static void task_drop_files(struct task *t)
 {
-	if (t->files)
-		fd_table_put(t->files);
-	t->files = NULL;
-	if (t->fs)
-		fs_context_put(t->fs);
-	t->fs = NULL;
+	struct fs_context *fs = t->fs;
+	struct fd_table *files = t->files;
+
+	task_set_files(t, NULL, NULL);
+	if (files)
+		fd_table_put(files);
+	if (fs)
+		fs_context_put(fs);
 	task_run_callbacks(); /* releases of files */
 }
 

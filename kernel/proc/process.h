@@ -46,6 +46,8 @@ struct uts {
 	char hostname[65], domainname[65];
 };
 
+extern const char uts_release[]; /* the version of Linux whose calls these are */
+
 /* What proc keeps of a container: an aspect of struct container, c->pids. */
 struct pid_table {
 	spinlock_t lock;            /* T */
@@ -97,6 +99,8 @@ struct container_hooks {
 	void (*park)(void);
 	/* -errno of c for an init that must not end the machine: true if reboot(2) by c is handled. */
 	bool (*reboot)(struct container *c, bool halt);
+	/* What all processes of c and of its descendants have used. */
+	void (*cpu_time)(struct container *c, ktime_t *utime, ktime_t *stime);
 };
 void process_set_container_hooks(const struct container_hooks *h);
 extern const struct container_hooks *container_hooks; /* NULL until then */
@@ -221,6 +225,17 @@ void sched_kick(struct task *t);
 void sched_idle_loop(void) __noreturn;
 /* Kernel stack, FPU area, signal state; charged to current->account. p NULL: kernel thread. */
 int task_create(struct process *p, struct task **out);
+/*
+ * What hangs on another task: these replace it under t->lock, so that those may look from
+ * outside (counted; NULL: it has ended). The old objects are the caller's to put.
+ */
+void task_set_aspace(struct task *t, struct aspace *as);
+void task_set_files(struct task *t, struct fd_table *files, struct fs_context *fs);
+struct aspace *task_aspace(struct task *t);
+struct fd_table *task_files(struct task *t);
+struct fs_context *task_fs(struct task *t);
+/* current may look into target as ptrace could: same ids, dumpable, or CAP_SYS_PTRACE (man 2 ptrace). */
+bool process_may_look(struct process *target);
 /* As in /proc/PID/stat: R running, S sleeping, T stopped, Z zombie, X dead (proc/status.c). */
 char process_state_letter(struct process *p);
 struct process_summary {

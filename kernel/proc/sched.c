@@ -32,6 +32,7 @@
  */
 #include "proc/sched.h"
 #include "arch/x86/arch.h"
+#include "arch/x86/io.h"
 #include "arch/x86/smp.h"
 #include "core/printk.h"
 #include "core/trace.h"
@@ -661,6 +662,17 @@ void sched_exit(void)
 	spin_unlock(&rq->lock);
 	schedule();
 	panic("%s runs although it has ended", current->name);
+}
+
+/* core/cpu.h. The only place in the kernel, but for the idle loop, where interrupts come in. */
+void resched_point(void)
+{
+	ASSERT(!this_cpu()->spin_depth);
+	interrupts_on();
+	__asm__ volatile("nop"); /* STI takes effect after the next instruction (SDM vol. 2) */
+	interrupts_off();
+	if (READ_ONCE(current->work) & WORK_RESCHED)
+		schedule();
 }
 
 s64 sys_sched_yield(void)
