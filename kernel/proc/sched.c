@@ -664,17 +664,6 @@ void sched_exit(void)
 	panic("%s runs although it has ended", current->name);
 }
 
-/* core/cpu.h. The only place in the kernel, but for the idle loop, where interrupts come in. */
-void resched_point(void)
-{
-	ASSERT(!this_cpu()->spin_depth);
-	interrupts_on();
-	__asm__ volatile("nop"); /* STI takes effect after the next instruction (SDM vol. 2) */
-	interrupts_off();
-	if (READ_ONCE(current->work) & WORK_RESCHED)
-		schedule();
-}
-
 s64 sys_sched_yield(void)
 {
 	struct runqueue *rq = runqueue_this();
