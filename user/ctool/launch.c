@@ -18,9 +18,12 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define RETRY_MSEC   10
+#define RETRIES	     100
 
 enum stage {
 	STAGE_PLACE, /* it came too late: the container had stopped */
@@ -115,13 +118,33 @@ static int explain(const struct launch *l, const struct report *r)
 	return EXIT_NOEXEC;
 }
 
-static int explain_cfork(int err)
+static int explain_cfork(const struct launch *l, int err)
 {
+	if (err == EAGAIN && l->first)
+		return fail("its last program has not been waited for yet");
 	if (err == EAGAIN)
 		return fail("the container's limit of processes is reached");
 	if (err == ESRCH)
 		return fail("the container is gone");
 	return fail_errno(err, "cannot start a process in the container");
+}
+
+/*
+ * cfork(), but not hurried: the pid 1 of a container that is to start again may
+ * have ended and not yet have been waited for by its parent, which is EAGAIN.
+ */
+static pid_t fork_inside(const struct launch *l)
+{
+	const struct timespec pause = { .tv_nsec = RETRY_MSEC * 1000000 };
+	pid_t pid;
+
+	for (int tries = 0; tries < RETRIES; tries++) {
+		pid = cfork(l->id);
+		if (pid >= 0 || errno != EAGAIN || !l->first)
+			return pid;
+		nanosleep(&pause, NULL);
+	}
+	return pid;
 }
 
 /* True and *r filled if the child failed; false if the program runs (or died by a signal). */
@@ -143,7 +166,7 @@ int launch(const struct launch *l, pid_t *pid)
 
 	if (pipe2(ends, O_CLOEXEC))
 		return fail_errno(errno, "pipe");
-	*pid = cfork(l->id);
+	*pid = fork_inside(l);
 	if (*pid == 0) {
 		report.stage = become_program(l);
 		report.error = errno;
@@ -154,7 +177,7 @@ int launch(const struct launch *l, pid_t *pid)
 	close(ends[1]);
 	if (*pid < 0) {
 		close(ends[0]);
-		return explain_cfork(errno);
+		return explain_cfork(l, errno);
 	}
 	failed = read_report(ends[0], &report);
 	close(ends[0]);
