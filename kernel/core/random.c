@@ -202,7 +202,7 @@ void random_init(void)
 		all_ok &= ok;
 	}
 	seed[SEED_WORDS] = rdtsc();
-	seed[SEED_WORDS + 1] = arch_rtc_read();
+	seed[SEED_WORDS + 1] = realtime_get();
 	seed[SEED_WORDS + 2] = ktime_get();
 	random_add(seed, sizeof(seed));
 	pool_stirred = ktime_get();

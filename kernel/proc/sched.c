@@ -692,8 +692,10 @@ void sched_idle_loop(void)
 		if (!READ_ONCE(rq->queue.count) && !(cpu_count > 1 && sched_steal(rq, 0))) {
 			__atomic_store_n(&cpu->idle, true, __ATOMIC_SEQ_CST);
 			cpu_mark_idle(cpu->id, true);
+			rcu_idle_enter();
 			if (!READ_ONCE(rq->queue.count))
 				arch_idle_wait();
+			rcu_idle_exit();
 			cpu_mark_idle(cpu->id, false);
 			WRITE_ONCE(cpu->idle, false);
 		}

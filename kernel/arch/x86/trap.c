@@ -199,6 +199,8 @@ void trap_dispatch(struct trapframe *f)
 		trap_exception(f);
 		return;
 	}
+	if (!trap_from_user(f))
+		rcu_idle_exit(); /* the handler may read under RCU */
 	if (vector == VECTOR_TIMER)
 		apic_timer_interrupt();
 	else if (vector == VECTOR_IPI)
