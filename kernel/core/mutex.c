@@ -89,25 +89,28 @@ void sleeping_lock_check(enum lock_rank rank, const char *name, const void *lock
 	BUG_IF(current->rcu_depth, "taking %s %p inside an RCU read section", name, lock);
 	for (struct mutex *held = current->mutexes; held; held = held->outer) {
 		bool ok = nested ? held->rank <= rank : held->rank < rank;
-		BUG_IF(!ok && held->rank != RANK_NONE,
-		       "taking %s %p (rank %u) while %s %p (rank %u) is held", name, lock, rank,
-		       held->name, held, held->rank);
+		if (!ok && held->rank != RANK_NONE)
+			panic("lock order: %s %p is taken while %s %p, taken at %pS, is held", name,
+			      lock, held->name, held, held->place);
 	}
 	for (unsigned r = rank + nested; r < RANK_SPIN; r++)
-		BUG_IF(current->rwmutexes[r], "taking %s %p (rank %u) while a %s (rank %u) is held",
-		       name, lock, rank, rank_name(r), r);
+		if (current->rwmutexes[r])
+			panic("lock order: %s %p is taken while a %s is held", name, lock,
+			      rank_name(r));
 }
 
 static void mutex_check(struct mutex *m, bool nested)
 {
-	BUG_IF(current && mutex_held(m), "%s %p is held already by this task", m->name, m);
+	if (current && mutex_held(m) && !panic_active)
+		panic("lock: %s %p is taken twice, first at %pS", m->name, m, m->place);
 	sleeping_lock_check(m->rank, m->name, m, nested);
 }
 
-static void mutex_note_acquired(struct mutex *m)
+static void mutex_note_acquired(struct mutex *m, const void *place)
 {
 	if (!current)
 		return;
+	m->place = place;
 	m->outer = current->mutexes;
 	current->mutexes = m;
 }
@@ -130,12 +133,13 @@ void mutex_print_held(const struct task *t)
 	unsigned n = 0;
 
 	for (struct mutex *m = t ? t->mutexes : NULL; m && n < RANK_COUNT; m = m->outer, n++)
-		printk(LOG_EMERG, "  task %u holds %s %p\n", t->tid, m->name ?: "mutex", m);
+		printk(LOG_EMERG, "  task %u holds %s %p, taken at %pS\n", t->tid,
+		       m->name ?: "mutex", m, m->place);
 }
 
 #else
 static inline void mutex_check(struct mutex *m, bool nested) {}
-static inline void mutex_note_acquired(struct mutex *m) {}
+static inline void mutex_note_acquired(struct mutex *m, const void *place) {}
 static inline void mutex_note_release(struct mutex *m) {}
 void mutex_print_held(const struct task *t) {}
 #endif
@@ -239,7 +243,7 @@ static __noinline int mutex_slow(struct mutex *m, bool killable)
 	return MIN(turn, 0);
 }
 
-static inline int mutex_lock_common(struct mutex *m, bool nested, bool killable)
+static inline int mutex_lock_common(struct mutex *m, bool nested, bool killable, const void *place)
 {
 	int err = 0;
 
@@ -247,30 +251,30 @@ static inline int mutex_lock_common(struct mutex *m, bool nested, bool killable)
 	if (unlikely(!owner_swap(m, 0, (u64)current)))
 		err = mutex_slow(m, killable);
 	if (!err)
-		mutex_note_acquired(m);
+		mutex_note_acquired(m, place);
 	return err;
 }
 
 void mutex_lock(struct mutex *m)
 {
-	(void)mutex_lock_common(m, false, false);
+	(void)mutex_lock_common(m, false, false, __builtin_return_address(0));
 }
 
 void mutex_lock_nested(struct mutex *m)
 {
-	(void)mutex_lock_common(m, true, false);
+	(void)mutex_lock_common(m, true, false, __builtin_return_address(0));
 }
 
 int mutex_lock_killable(struct mutex *m)
 {
-	return mutex_lock_common(m, false, true);
+	return mutex_lock_common(m, false, true, __builtin_return_address(0));
 }
 
 bool mutex_trylock(struct mutex *m)
 {
 	if (!owner_swap(m, 0, (u64)current))
 		return false;
-	mutex_note_acquired(m);
+	mutex_note_acquired(m, __builtin_return_address(0));
 	return true;
 }
 

@@ -25,6 +25,7 @@ struct mutex {
 #if DEBUG
 	u16 rank;
 	const char *name;
+	const void *place;   /* where it was taken last */
 	struct mutex *outer; /* the mutex this task took before */
 #endif
 };

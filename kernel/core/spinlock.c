@@ -31,16 +31,17 @@ void spin_check_acquire(spinlock_t *l, bool nested)
 {
 	if (panic_active)
 		return;
-	BUG_IF(READ_ONCE(l->locked) && l->holder == this_cpu()->id + 1,
-	       "%s %p is held already, taken at %pS", l->name ?: "lock", l, l->place);
+	if (READ_ONCE(l->locked) && l->holder == this_cpu()->id + 1)
+		panic("lock: %s %p is taken twice, first at %pS", l->name ?: "lock", l, l->place);
 	if (l->rank == RANK_NONE)
 		return;
 	BUG_IF(l->rank < RANK_SPIN, "%s %p: rank %u is a sleeping lock's", l->name, l, l->rank);
 	for (spinlock_t *held = percpu_this(spin_innermost); held; held = held->outer) {
 		bool ok = nested ? held->rank <= l->rank : held->rank < l->rank;
-		BUG_IF(!ok && held->rank != RANK_NONE,
-		       "taking %s %p (rank %u) while %s %p (rank %u), taken at %pS, is held",
-		       l->name, l, l->rank, held->name, held, held->rank, held->place);
+		if (!ok && held->rank != RANK_NONE)
+			panic("lock order: %s %p (rank %u) is taken while %s %p (rank %u), taken "
+			      "at %pS, is held",
+			      l->name, l, l->rank, held->name, held, held->rank, held->place);
 	}
 }
 
@@ -55,19 +56,23 @@ void spin_note_acquired(spinlock_t *l, const void *place)
 	cpu->spin_depth++;
 }
 
+static void check_release(const spinlock_t *l)
+{
+	if (!l->locked || l->holder != this_cpu()->id + 1)
+		panic("lock: %s %p is released by CPU %u; holder: CPU %d, last taken at %pS",
+		      l->name ?: "lock", l, this_cpu()->id, l->holder - 1, l->place);
+}
+
 void spin_note_release(spinlock_t *l)
 {
 	spinlock_t **link = &percpu_this(spin_innermost);
 
-	if (panic_active)
-		return;
-	BUG_IF(!l->locked, "%s %p is not held, last taken at %pS", l->name ?: "lock", l, l->place);
-	BUG_IF(l->holder != this_cpu()->id + 1, "%s %p is held by CPU %d, taken at %pS",
-	       l->name ?: "lock", l, l->holder - 1, l->place);
-	while (*link != l) {
-		BUG_IF(!*link, "%s %p is not on this CPU's chain", l->name ?: "lock", l);
+	if (!panic_active)
+		check_release(l);
+	while (*link && *link != l)
 		link = &(*link)->outer;
-	}
+	if (!*link)
+		return; /* only in a panic: another CPU's */
 	*link = l->outer;
 	l->outer = NULL;
 	l->holder = 0;
