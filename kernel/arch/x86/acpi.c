@@ -192,7 +192,7 @@ static void dsdt_read(const struct acpi_header *h)
 {
 	const u8 *p = (const u8 *)h, *end = p + h->length;
 
-	for (; p + 12 < end; p++) {
+	for (; p + 9 <= end; p++) { /* the name, 12, length, count, 0a nn */
 		if (memcmp(p, "_S5_", 4) != 0 || p[4] != 0x12)
 			continue;
 		p += 5;

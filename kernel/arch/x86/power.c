@@ -51,6 +51,7 @@ static void __noreturn triple_fault(void)
 void arch_power_off(void)
 {
 	interrupts_off();
+	printk_flush();
 	if (sleep_register) {
 		mmio_write8(sleep_register, SLEEP_ENABLE_REDUCED | machine.s5_type << 2);
 		settle();
@@ -65,6 +66,7 @@ void arch_power_off(void)
 void arch_reset(void)
 {
 	interrupts_off();
+	printk_flush();
 	if (reset_register) {
 		mmio_write8(reset_register, machine.reset_value);
 		settle();
