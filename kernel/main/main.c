@@ -23,6 +23,7 @@
 #include "fs/devfs.h"
 #include "fs/vfs.h"
 #include "mm/page.h"
+#include "mm/selftest.h"
 #include "mm/slab.h"
 #include "proc/futex.h"
 #include "proc/process.h"
@@ -96,6 +97,7 @@ static const struct step late[] = {
 	{ "initramfs", unpack_initramfs },
 	{ "other CPUs are there", smp_wait_others },
 	{ "watchdog", watchdog_init },
+	{ "memory self-test", mm_selftest },
 	{ "init memory", free_init_memory },
 	{ "the first process", process_start_init },
 };
