@@ -45,7 +45,7 @@ mb2_end:
 
 	.section .boot.text, "ax"
 	.code32
-	.globl boot_pvh
+	.globl boot_pvh, boot_multiboot2
 boot_pvh:
 	xor %edi, %edi
 	jmp boot_common
