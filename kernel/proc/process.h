@@ -145,7 +145,7 @@ struct process {
 	struct task *exec_task;        /* P: who execs, while it waits for the other threads to end */
 	struct waitq child_wait;       /* wait4 sleeps here; condition's lock is P */
 	struct mutex exec_lock;        /* RANK_EXEC */
-	bool dumpable, no_new_privs, child_subreaper;
+	bool dumpable, no_new_privs, child_subreaper, thp_disabled;
 	bool has_subreaper;            /* an ancestor is one: look for it */
 	u32 personality;
 	u32 exec_count, parent_exec_count; /* differ from the parent's: exit_signal is SIGCHLD */
