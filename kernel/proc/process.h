@@ -97,8 +97,6 @@ struct container_hooks {
 	void (*process_freed)(struct container *c);
 	/* current, on its way to user mode, has WORK_PAUSE: sleeps until resumed or killed. */
 	void (*park)(void);
-	/* -errno of c for an init that must not end the machine: true if reboot(2) by c is handled. */
-	bool (*reboot)(struct container *c, bool halt);
 	/* What all processes of c and of its descendants have used. */
 	void (*cpu_time)(struct container *c, ktime_t *utime, ktime_t *stime);
 };
@@ -147,6 +145,7 @@ struct process {
 	struct mutex exec_lock;        /* RANK_EXEC */
 	bool dumpable, no_new_privs, child_subreaper, thp_disabled;
 	bool has_subreaper;            /* an ancestor is one: look for it */
+	u8 membarrier;                 /* registrations (membarrier(2)) */
 	u32 personality;
 	u32 exec_count, parent_exec_count; /* differ from the parent's: exit_signal is SIGCHLD */
 	ktime_t start_time;
@@ -225,6 +224,14 @@ void sched_kick(struct task *t);
 void sched_idle_loop(void) __noreturn;
 /* Kernel stack, FPU area, signal state; charged to current->account. p NULL: kernel thread. */
 int task_create(struct process *p, struct task **out);
+/* For /proc: what a CPU did since boot, and the load averages of the machine (11 bits of fraction). */
+struct sched_stats {
+	ktime_t user, system, idle;
+	u64 switches;
+};
+void sched_stats_of(unsigned cpu, struct sched_stats *s);
+void sched_loadavg(u64 load[3]);
+u32 sched_runnable(void); /* tasks that run or wait for a CPU, now */
 /*
  * What hangs on another task: these replace it under t->lock, so that those may look from
  * outside (counted; NULL: it has ended). The old objects are the caller's to put.

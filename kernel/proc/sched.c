@@ -37,6 +37,7 @@
 #include "core/printk.h"
 #include "core/trace.h"
 #include "lib/string.h"
+#include "proc/loadavg.h"
 #include "proc/process.h"
 #include "proc/task.h"
 #include "syscalls.h"
@@ -185,10 +186,13 @@ static void sched_account(struct runqueue *rq, struct task *t, ktime_t now)
 	if (t == this_cpu()->idle_task)
 		return;
 	t->time_mark = now;
-	if (t->sched.in_system)
+	if (t->sched.in_system) {
 		t->stime += span;
-	else
+		rq->stats.system += span;
+	} else {
 		t->utime += span;
+		rq->stats.user += span;
+	}
 	if (likely(!t->sched.rt_priority))
 		t->sched.vruntime += (u64)span * t->sched.slowness >> 16;
 	queue_advance(&rq->queue, t);
@@ -279,6 +283,7 @@ static void sched_tick_fire(struct timer *timer)
 		task_set_work(t, WORK_RESCHED);
 	spin_unlock(&rq->lock);
 	sched_balance(rq, now);
+	loadavg_tick(now);
 	if (first) {
 		next = SLICE;
 	} else {
@@ -532,6 +537,14 @@ void sched_start(struct task *t)
 	sched_enqueue(t, runqueue_this(), cpu, false);
 }
 
+void sched_compare(unsigned cpu)
+{
+	if (cpu == this_cpu()->id)
+		task_set_work(current, WORK_RESCHED);
+	else
+		smp_request(cpu, CPU_REQ_RESCHED);
+}
+
 void sched_set_affinity(struct task *t, u64 mask)
 {
 	struct runqueue *rq = runqueue_lock_task(t);
@@ -610,6 +623,7 @@ void schedule(void)
 		prev->sched.switches_involuntary++;
 	else
 		prev->sched.switches_voluntary++;
+	rq->stats.switches++;
 	rq->running = next;
 	rq->previous = prev;
 	next->sched.on_cpu = true;

@@ -8,7 +8,7 @@
 #ifndef PROC_SCHED_H
 #define PROC_SCHED_H
 
-#include "core/task.h"
+#include "proc/process.h"
 #include "core/time.h"
 
 enum { SCHED_OTHER, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE = 5 };
@@ -24,7 +24,7 @@ struct sched_queue {
 	u64 min_vruntime; /* never goes back: where newcomers join */
 };
 
-struct runqueue {
+struct runqueue { /* the locks of others' queues are never held together */
 	spinlock_t lock;        /* R; RANK_RUNQUEUE */
 	struct sched_queue queue; /* R */
 	struct task *running;   /* R: who has the CPU, or is being switched to */
@@ -35,6 +35,7 @@ struct runqueue {
 	ktime_t tick_at;        /* own CPU only: when it fires; KTIME_NEVER */
 	ktime_t tick_span;      /* own CPU only: distance to the next while nobody waits */
 	ktime_t balanced;       /* own CPU only: when it last looked at other queues */
+	struct sched_stats stats; /* R */
 };
 
 struct runqueue *runqueue_of(unsigned cpu);
@@ -45,6 +46,8 @@ u32 sched_slowness(u8 policy, s8 nice);
 bool runqueue_suspend(struct runqueue *rq, struct task *t);
 /* new_class: it changed between normal and real-time. */
 void runqueue_resume(struct runqueue *rq, struct task *t, bool was_queued, bool new_class);
+/* Something about the tasks of a CPU has changed: it is to compare them again. */
+void sched_compare(unsigned cpu);
 /* New affinity (not empty): moves t if it stands or runs elsewhere. */
 void sched_set_affinity(struct task *t, u64 mask);
 
