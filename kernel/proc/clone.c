@@ -332,6 +332,8 @@ static int clone_publish(const struct clone_request *r, struct task *t)
 		clone_link_process(r, p, s, g);
 	if (r->flags & CLONE_VFORK)
 		t->vfork_waiter = current;
+	if (p->pids->paused)
+		task_set_work(t, WORK_PAUSE);
 	spin_unlock(&tree_lock);
 	t->pids_account = account_get(p->pids->owner->account);
 	t->counted_uid = current->cred->uid;

@@ -97,6 +97,8 @@ struct container_hooks {
 	void (*process_freed)(struct container *c);
 	/* current, on its way to user mode, has WORK_PAUSE: sleeps until resumed or killed. */
 	void (*park)(void);
+	/* reboot(2) inside c, which is not the host: ends c. False: c is the host. */
+	bool (*reboot)(struct container *c, bool halt);
 	/* What all processes of c and of its descendants have used. */
 	void (*cpu_time)(struct container *c, ktime_t *utime, ktime_t *stime);
 };

@@ -18,6 +18,8 @@
 
 /* --- names --- */
 
+const char uts_release[] = "6.1.0-skerry";
+
 #define UTS_SIZE 65
 struct utsname {
 	char sysname[UTS_SIZE], nodename[UTS_SIZE], release[UTS_SIZE], version[UTS_SIZE],
@@ -29,11 +31,11 @@ s64 sys_uname(uaddr_t out)
 	struct uts *uts = current->process->pids->uts;
 	struct utsname u = {
 		.sysname = "Linux", /* whose system-call interface this is */
-		.release = "6.1.0-skerry",
 		.version = "#1 SMP Skerry",
 		.machine = "x86_64",
 	};
 
+	memcpy(u.release, uts_release, sizeof(uts_release));
 	spin_lock(&uts->lock);
 	memcpy(u.nodename, uts->hostname, UTS_SIZE);
 	memcpy(u.domainname, uts->domainname, UTS_SIZE);
@@ -250,19 +252,14 @@ static bool reboot_magic2_ok(u32 magic)
 	return magic == 672274793 || magic == 85072278 || magic == 369367448 || magic == 537993216;
 }
 
-/* In a container its pid 1 ends, as if by SIGHUP (restart) or SIGINT (man 2 reboot, "PID namespaces"). */
+/* A container ends with its pid 1 (man 2 reboot, "Behavior inside PID namespaces"). */
 static s64 reboot_container(u32 cmd)
 {
-	struct pid_table *t = current->process->pids;
-	int sig = cmd == CMD_RESTART || cmd == CMD_RESTART2 ? SIGHUP : SIGINT;
+	bool restart = cmd == CMD_RESTART || cmd == CMD_RESTART2;
 
-	if (cmd != CMD_RESTART && cmd != CMD_RESTART2 && cmd != CMD_HALT && cmd != CMD_POWER_OFF)
+	if (!restart && cmd != CMD_HALT && cmd != CMD_POWER_OFF)
 		return -EINVAL;
-	spin_lock(&tree_lock);
-	if (t->init)
-		process_begin_exit(t->init, sig);
-	spin_unlock(&tree_lock);
-	container_processes_kill(t);
+	container_hooks->reboot(current->process->container, !restart);
 	return 0;
 }
 
