@@ -37,6 +37,8 @@ enum lock_rank {
 	RANK_FDTABLE,
 	RANK_FUTEX,
 	RANK_FILE_LOCKS,      /* flock and fcntl locks */
+	RANK_UNIX,            /* AF_UNIX sockets, then the table of abstract names */
+	RANK_UNIX_NAMES,
 	RANK_NAMECACHE,       /* dentry->lock: children */
 	RANK_NAMECACHE_HASH,  /* a bucket of names */
 	RANK_NAMECACHE_LRU,
