@@ -6,15 +6,15 @@
  * so that the fast paths (one compare-and-swap between NULL and current) fail.
  * Everything else happens under waiters.lock (W):
  *
- *	NULL        --mutex_lock-->    task               fast
- *	task        --mutex_unlock-->  NULL               fast
- *	task        --mutex_slow-->    task | 1           a waiter goes on the list
- *	task | 1    --mutex_unlock-->  1                  the first waiter is woken, stays on the
- *list next | 1 or next   ... or gets it, if it was passed over before 1           --mutex_slow-->
- *task | 1 or task   whoever comes first: a waiter or a newcomer
+ *	NULL     --mutex_lock-->    task       fast
+ *	task     --mutex_unlock-->  NULL       fast
+ *	task     --mutex_slow-->    task | 1   a waiter goes on the list
+ *	task | 1 --mutex_unlock-->  1          the first waiter is woken, stays listed
+ *	                            next (| 1) or gets it, if it has waited for long
+ *	1        --mutex_slow-->    task (| 1) a waiter or a newcomer, who comes first
  *
  * So a lock in demand does not wait for its next owner to be scheduled, and yet
- * a waiter is passed over at most once.
+ * nobody is passed over for longer than MUTEX_PATIENCE and one turn.
  *
  * Invariant, under W: bit 0 is set if and only if the list is not empty; if
  * owner is 1, the first waiter is awake or being woken.
@@ -23,14 +23,17 @@
 
 #include "core/errno.h"
 #include "core/task.h"
+#include "core/time.h"
 
-#define MUTEX_WAITERS 1ul
+#define MUTEX_WAITERS  1ul
+#define MUTEX_SPINS    200 /* some 10 us */
+#define MUTEX_PATIENCE (1 * NSEC_PER_MSEC)
 
 struct mutex_waiter {
 	struct list node; /* W */
 	struct task *task;
-	bool slept;
-	bool passed_over; /* W: it was woken, and somebody else was faster */
+	ktime_t since;	  /* when it began to wait */
+	bool passed_over; /* W: others have been faster for MUTEX_PATIENCE */
 };
 
 static inline u64 owner_word(const struct mutex *m)
@@ -206,7 +209,7 @@ static int mutex_wait_turn(struct mutex *m, struct mutex_waiter *w, bool killabl
 		BUG_IF(!mutex_take_free(m), "owner=%lx", owner_word(m));
 		return 1;
 	}
-	w->passed_over = w->slept && w == first_waiter(m);
+	w->passed_over = w == first_waiter(m) && ktime_get() - w->since > MUTEX_PATIENCE;
 	if (killable && kill_pending()) {
 		mutex_abandon(m, w);
 		return -EINTR;
@@ -219,9 +222,31 @@ static int mutex_wait_turn(struct mutex *m, struct mutex_waiter *w, bool killabl
 		sched_cancel_sleep();
 	else
 		sched_sleep(KTIME_NEVER);
-	w->slept = true;
 	spin_lock(&m->waiters.lock);
 	return 0;
+}
+
+/*
+ * Waits a little without sleeping while the owner runs on another CPU: it will
+ * mostly be done sooner than a sleeper can be woken. True: m is ours. (The owner
+ * may end meanwhile; the memory of tasks stays one until a grace period later.)
+ */
+static bool mutex_spin(struct mutex *m)
+{
+	if (cpu_count == 1)
+		return false;
+	for (unsigned turns = 0; turns < MUTEX_SPINS; turns++) {
+		u64 word = owner_word(m);
+		const struct task *owner = (const struct task *)(word & ~MUTEX_WAITERS);
+
+		if (!word && owner_swap(m, 0, (u64)current))
+			return true;
+		if (word == MUTEX_WAITERS || (owner && !READ_ONCE(owner->sched.on_cpu)) ||
+		    READ_ONCE(current->work) & WORK_RESCHED)
+			return false;
+		cpu_spin_wait();
+	}
+	return false;
 }
 
 static __noinline int mutex_slow(struct mutex *m, bool killable)
@@ -229,6 +254,9 @@ static __noinline int mutex_slow(struct mutex *m, bool killable)
 	struct mutex_waiter w = { .task = current };
 	int turn = 0;
 
+	if (mutex_spin(m))
+		return 0;
+	w.since = ktime_get();
 	spin_lock(&m->waiters.lock);
 	while (!mutex_mark(m)) {
 		if (mutex_take_free(m)) {

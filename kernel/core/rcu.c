@@ -34,7 +34,8 @@
 
 #define RCU_BATCH     (1 * NSEC_PER_MSEC)
 #define RCU_FORCE     (2 * NSEC_PER_MSEC)
-#define RCU_RUN_CHUNK 32 /* callbacks between two resched points */
+#define RCU_HURRY     (NSEC_PER_MSEC / 4) /* in place of it while somebody sleeps for the end */
+#define RCU_RUN_CHUNK 32		  /* callbacks between two resched points */
 
 struct rcu_list {
 	struct rcu_head *first, **last; /* last NULL: not yet used */
@@ -237,7 +238,7 @@ void rcu_tick(void)
 	if (waiting)
 		waiting = callbacks_move(c);
 	if (waiting)
-		timer_poke(ktime_get() + RCU_FORCE);
+		timer_poke(ktime_get() + (READ_ONCE(rcu_urgent) ? RCU_HURRY : RCU_FORCE));
 	if (READ_ONCE(rcu_urgent)) {
 		spin_lock(&gp_wait_lock);
 		waitq_wake_all(&gp_waiters, 0);

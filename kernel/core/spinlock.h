@@ -59,7 +59,7 @@ static inline void spin_print_held(unsigned cpu) {}
 
 void spin_lock_slow(spinlock_t *l); /* spins with cpu_spin_wait() */
 
-static inline bool spin_trylock(spinlock_t *l)
+static __inline_always bool spin_trylock(spinlock_t *l)
 {
 	if (__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE))
 		return false;
@@ -67,7 +67,7 @@ static inline bool spin_trylock(spinlock_t *l)
 	return true;
 }
 
-static inline void spin_lock_common(spinlock_t *l, bool nested)
+static __inline_always void spin_lock_common(spinlock_t *l, bool nested)
 {
 	spin_check_acquire(l, nested);
 	if (unlikely(__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE)))
@@ -75,13 +75,13 @@ static inline void spin_lock_common(spinlock_t *l, bool nested)
 	spin_note_acquired(l, code_place());
 }
 
-static inline void spin_lock(spinlock_t *l)
+static __inline_always void spin_lock(spinlock_t *l)
 {
 	spin_lock_common(l, false);
 }
 
 /* A second lock of the same rank; the caller's comment says why that is safe. */
-static inline void spin_lock_nested(spinlock_t *l)
+static __inline_always void spin_lock_nested(spinlock_t *l)
 {
 	spin_lock_common(l, true);
 }

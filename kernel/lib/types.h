@@ -59,6 +59,7 @@ typedef s64 ktime_t; /* nanoseconds of the monotonic clock, or a span of them */
 #define __aligned(n) __attribute__((aligned(n)))
 #define __must_check __attribute__((warn_unused_result))
 #define __noinline __attribute__((noinline))
+#define __inline_always inline __attribute__((always_inline))
 #define __init __attribute__((section(".init.text"), cold)) /* freed after boot */
 #define __initdata __attribute__((section(".init.data")))
 #define __cacheline __aligned(64)

@@ -130,21 +130,28 @@ void smp_call_all(void (*fn)(void *arg), void *arg)
 static u64 nmi_backtrace; /* atomic: bits of the CPUs that are asked for one */
 static u64 nmi_stop;	  /* atomic: bits of the CPUs that are to halt */
 
+static void nmi_serve_backtrace(const struct trapframe *f, u64 me)
+{
+	if (!(__atomic_load_n(&nmi_backtrace, __ATOMIC_ACQUIRE) & me))
+		return;
+	printk(LOG_EMERG, "  CPU %u was in %s at %pS\n", this_cpu()->id,
+	       trap_from_user(f) ? "user mode" : "the kernel", (void *)f->rip);
+	if (!trap_from_user(f))
+		backtrace_print((const void *)f->rbp);
+	__atomic_fetch_and(&nmi_backtrace, ~me, __ATOMIC_RELEASE);
+}
+
 void nmi_interrupt(struct trapframe *f)
 {
-	struct cpu *c = this_cpu();
-	u64 me = BIT(c->id);
+	u64 me = BIT(this_cpu()->id);
 
-	if (__atomic_load_n(&nmi_backtrace, __ATOMIC_ACQUIRE) & me) {
-		printk(LOG_EMERG, "cpu %u: task %u %s, %s at %pS\n", c->id, c->task->tid,
-		       c->task->name, trap_from_user(f) ? "user mode" : "kernel", (void *)f->rip);
-		if (!trap_from_user(f))
-			backtrace_print((const void *)f->rbp);
-		__atomic_fetch_and(&nmi_backtrace, ~me, __ATOMIC_RELEASE);
-	}
-	if (__atomic_load_n(&nmi_stop, __ATOMIC_ACQUIRE) & me) {
-		__atomic_fetch_and(&nmi_stop, ~me, __ATOMIC_RELEASE);
-		halt_forever();
+	nmi_serve_backtrace(f, me);
+	if (!(__atomic_load_n(&nmi_stop, __ATOMIC_ACQUIRE) & me))
+		return;
+	__atomic_fetch_and(&nmi_stop, ~me, __ATOMIC_RELEASE);
+	for (;;) { /* no further NMI comes in here, but who panics may still ask */
+		nmi_serve_backtrace(f, me);
+		cpu_pause();
 	}
 }
 
