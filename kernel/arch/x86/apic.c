@@ -39,9 +39,16 @@ enum {
 #define DIVIDE_BY_1	  0xb
 #define COUNT_MAX	  UINT32_MAX
 
+#define SPAN_MAX (1000 * NSEC_PER_SEC) /* the timer may fire early: core looks again */
+
 static volatile u8 *registers; /* NULL: x2APIC */
 static u64 ticks_per_ns_32;    /* timer ticks per nanosecond, 32.32 fixed point */
 static bool deadline_mode;
+
+static inline void fence(void)
+{
+	__asm__ volatile("mfence; lfence" ::: "memory");
+}
 
 static u32 apic_read(u32 reg)
 {
@@ -71,6 +78,7 @@ void apic_eoi(void)
 void apic_send(u32 target, u32 command)
 {
 	if (!registers) {
+		fence(); /* an x2APIC write does not order earlier stores (10.12.3) */
 		wrmsr(MSR_X2APIC + (APIC_ICR >> 4), (u64)target << 32 | command);
 		return;
 	}
@@ -92,6 +100,7 @@ void apic_init_cpu(void)
 	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
 	apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (deadline_mode ? LVT_TSC_DEADLINE : 0));
 	apic_write(APIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
+	fence(); /* before the first deadline (10.5.4.1) */
 }
 
 /* Also starts the timer, with its interrupt masked: a clock to calibrate with. */
@@ -127,7 +136,7 @@ void arch_timer_arm(ktime_t expires)
 	if (unlikely(!ticks_per_ns_32))
 		return; /* apic_timer_set_frequency will look again */
 	ktime_t now = ktime_get();
-	u64 ns = expires > now ? expires - now : 0;
+	u64 ns = expires > now ? MIN(expires - now, SPAN_MAX) : 0;
 	if (deadline_mode) {
 		wrmsr(MSR_TSC_DEADLINE, rdtsc() + ns * arch_tsc_khz() / 1000000 + 1);
 		return;

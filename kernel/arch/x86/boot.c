@@ -29,16 +29,20 @@ static bool alloc_closed;
 
 /* --- ranges --- */
 
-static void range_add(struct boot_range *r, unsigned *count, paddr_t start, paddr_t end)
+/* Keeps r sorted. False: no room for it. */
+static bool range_add(struct boot_range *r, unsigned *count, paddr_t start, paddr_t end)
 {
 	unsigned i, n = *count;
 
-	if (start >= end || n == BOOT_RANGES_MAX)
-		return;
+	if (start >= end)
+		return true;
+	if (n == BOOT_RANGES_MAX)
+		return false;
 	for (i = n; i > 0 && r[i - 1].start > start; i--)
 		r[i] = r[i - 1];
 	r[i] = (struct boot_range){ start, end };
 	*count = n + 1;
+	return true;
 }
 
 /* Joins neighbours that touch or overlap. */
@@ -66,8 +70,9 @@ static void ram_add(u64 start, u64 size)
 
 static void reserve(paddr_t start, paddr_t end)
 {
-	range_add(boot_info.reserved, &boot_info.reserved_count, ALIGN_DOWN(start, PAGE_SIZE),
-		  ALIGN_UP(end, PAGE_SIZE));
+	if (!range_add(boot_info.reserved, &boot_info.reserved_count, ALIGN_DOWN(start, PAGE_SIZE),
+		       ALIGN_UP(end, PAGE_SIZE)))
+		panic("boot: more than %d reserved ranges", BOOT_RANGES_MAX);
 	ranges_merge(boot_info.reserved, &boot_info.reserved_count);
 }
 

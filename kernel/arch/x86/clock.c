@@ -35,11 +35,10 @@ u64 arch_tsc_khz(void)
 }
 
 /* The earliest moment that is known: before anything asks for the time. */
-void clock_calibrate_begin(void)
+void clock_start(void)
 {
 	tsc_base = rdtsc();
 	tsc_mult = mult_for(TSC_HZ_UNKNOWN);
-	calibrate_begin();
 }
 
 void clock_init(void)

@@ -6,8 +6,9 @@
  *	boot CPU   cpu_early_init() (before any C that looks at current)
  *	others     cpu_prepare() by the boot CPU, cpu_load() on themselves (smp.c)
  *
- * Segments (trap.h): SYSRET wants user SS at base+8 and user CS at base+16
- * (SDM vol. 2, SYSRET), so the order is 32-bit code (unused), data, 64-bit code.
+ * Segments (trap.h): SYSRET wants user SS at base+8 and user CS at base+16 (SDM
+ * vol. 2, SYSRET). At base itself there is no 32-bit code segment, on purpose: user
+ * code cannot enter compatibility mode, where SYSCALL would go to CSTAR.
  */
 #include "arch/x86/cpu_arch.h"
 #include "arch/x86/arch.h"
@@ -43,6 +44,7 @@ static void features_read(void)
 	if (max_ext >= 0x80000007)
 		e7 = cpuid(0x80000007, 0);
 	cpu_has = (struct cpu_features){
+		.mce = l1.d & BIT(7),
 		.pge = l1.d & BIT(13),
 		.pat = l1.d & BIT(16),
 		.x2apic = l1.c & BIT(21),
@@ -76,7 +78,6 @@ static void gdt_fill(struct cpu_arch *a)
 
 	a->gdt[KERNEL_CS / 8] = 0x00af9b000000ffff;
 	a->gdt[KERNEL_SS / 8] = 0x00cf93000000ffff;
-	a->gdt[4] = 0x00cffb000000ffff;
 	a->gdt[USER_SS / 8] = 0x00cff3000000ffff;
 	a->gdt[USER_CS / 8] = 0x00affb000000ffff;
 	/* SDM vol. 3, 7.2.3: a 64-bit TSS descriptor takes two entries */

@@ -31,6 +31,7 @@
 #define CR0_WP BIT(16)
 #define CR0_AM BIT(18)
 
+#define CR4_MCE        BIT(6)
 #define CR4_PGE        BIT(7)
 #define CR4_OSFXSR     BIT(9)
 #define CR4_OSXMMEXCPT BIT(10)
@@ -118,7 +119,7 @@ static inline u64 mul_div(u64 a, u64 b, u64 c)
 
 /* What this CPU has, from CPUID; all CPUs are taken to be alike. */
 struct cpu_features {
-	bool nx, pge, pat, gb_pages, smep, smap, umip, fsgsbase, xsave, xsaveopt, avx, x2apic,
+	bool nx, mce, pge, pat, gb_pages, smep, smap, umip, fsgsbase, xsave, xsaveopt, avx, x2apic,
 		tsc_deadline, rdtscp, rdrand, rdseed, invariant_tsc, hypervisor, tcg, erms;
 };
 extern struct cpu_features cpu_has;
@@ -213,7 +214,7 @@ void ioapic_init(void);
 void irq_dispatch(struct trapframe *f);
 
 /* clock.c, calibrate.c */
-void clock_calibrate_begin(void);
+void clock_start(void);
 void clock_init(void);
 void calibrate_begin(void);
 u64 calibrate_tsc(u64 *apic_hz);

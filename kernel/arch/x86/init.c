@@ -12,7 +12,7 @@
 
 void arch_init_early(void)
 {
-	clock_calibrate_begin();
+	clock_start();
 	uaccess_init();
 }
 

@@ -263,9 +263,10 @@ void mmu_init_cpu(void)
 	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
 	cr0 = (cr0 & ~CR0_EM) | CR0_MP | CR0_NE | CR0_WP | CR0_AM | CR0_TS;
 	cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT;
-	cr4 |= (cpu_has.pge ? CR4_PGE : 0) | (cpu_has.smep ? CR4_SMEP : 0) |
-	       (cpu_has.smap ? CR4_SMAP : 0) | (cpu_has.umip ? CR4_UMIP : 0) |
-	       (cpu_has.fsgsbase ? CR4_FSGSBASE : 0) | (cpu_has.xsave ? CR4_OSXSAVE : 0);
+	cr4 |= (cpu_has.pge ? CR4_PGE : 0) | (cpu_has.mce ? CR4_MCE : 0) |
+	       (cpu_has.smep ? CR4_SMEP : 0) | (cpu_has.smap ? CR4_SMAP : 0) |
+	       (cpu_has.umip ? CR4_UMIP : 0) | (cpu_has.fsgsbase ? CR4_FSGSBASE : 0) |
+	       (cpu_has.xsave ? CR4_OSXSAVE : 0);
 	if (cpu_has.pat) /* the power-on value: PCD|PWT is uncacheable (SDM vol. 3, 11.12.4) */
 		wrmsr(MSR_PAT, 0x0007040600070406);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NXE);

@@ -60,6 +60,8 @@ s64 arch_rtc_read(void)
 	unsigned hours = decode(raw[2] & 0x7f, mode);
 	if (!(mode & RTC_B_24_HOURS))
 		hours = hours % 12 + (raw[2] & 0x80 ? 12 : 0);
-	s64 days = days_of(2000 + decode(raw[5], mode), decode(raw[4], mode), decode(raw[3], mode));
+	unsigned year = decode(raw[5], mode); /* two digits, as Linux reads them */
+	s64 days = days_of(year < 70 ? 2000 + year : 1900 + year, decode(raw[4], mode),
+			   decode(raw[3], mode));
 	return ((days * 24 + hours) * 60 + decode(raw[1], mode)) * 60 + decode(raw[0], mode);
 }
