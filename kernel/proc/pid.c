@@ -31,7 +31,7 @@ void pid_table_init(struct pid_table *t, struct owner *owner, u32 first)
 	idmap_init(&t->ids, first, PID_MAX - 1);
 	list_init(&t->all);
 	t->owner = owner;
-	t->is_host = owner == &owner_host;
+	t->is_host = !owner->parent;
 }
 
 void pid_table_destroy(struct pid_table *t)

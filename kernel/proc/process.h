@@ -74,7 +74,7 @@ struct pid_entry {
 	struct session *session;      /* if it is a sid */
 };
 
-/* first: 1, or 2 for create_container's. The table is the host's if owner is owner_host. */
+/* first: 1, or 2 for create_container's. The table is the host's if owner has no parent. */
 void pid_table_init(struct pid_table *t, struct owner *owner, u32 first);
 void pid_table_destroy(struct pid_table *t);
 /* Sets WORK_PAUSE on all tasks here; when it returns, none runs a user instruction any more. */
