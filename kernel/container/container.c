@@ -55,7 +55,9 @@
 #define NAME_BITS 12
 #define CONTAINER_ID_MAX INT32_MAX
 
-struct container host_container;
+struct container host_container = { .owner.account = &account_root };
+_Static_assert(offsetof(struct container, owner) == 0, "so that they have one address");
+extern struct owner owner_host __attribute__((alias("host_container")));
 
 static struct slab_cache *container_cache;
 static struct idmap ids;        /* names_lock; readers RCU */
