@@ -155,6 +155,8 @@ void task_put(struct task *t);
 /* A kernel thread running fn(arg) in container 0: -ENOMEM. It ends when fn returns. */
 int kthread_create(const char *name, void (*fn)(void *arg), void *arg, struct task **out);
 
+u32 current_pid(void); /* what getpid() answers; 0: kernel thread */
+
 /* --- signals, in proc (proc/signal.c) --- */
 
 /* A sleep of this kind must end: a deliverable signal, or (killable) a kill, is pending. */

@@ -14,8 +14,6 @@
 #include "fs/internal.h"
 #include "fs/pipe.h"
 
-extern const struct file_ops fifo_file_ops __attribute__((weak));
-
 static struct slab_cache *file_cache;
 static const struct file_ops path_file_ops; /* O_PATH: nothing can be done with it */
 

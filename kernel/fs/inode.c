@@ -138,6 +138,34 @@ void inode_touch(struct inode *i, u32 which)
 		i->ctime = now;
 }
 
+void inode_init_owner(struct inode *i, const struct inode *dir)
+{
+	if (!(dir->mode & S_ISGID))
+		return;
+	i->gid = dir->gid;
+	if (S_ISDIR(i->mode))
+		i->mode |= S_ISGID;
+	else if ((i->mode & (S_ISGID | 0010)) == (S_ISGID | 0010) &&
+		 !cred_in_group(current->cred, i->gid) && !inode_may(dir, CAP_FSETID))
+		i->mode &= ~S_ISGID;
+}
+
+void inode_attr_copy(struct inode *i, const struct iattr *a)
+{
+	if (a->valid & ATTR_UID)
+		i->uid = a->uid;
+	if (a->valid & ATTR_GID)
+		i->gid = a->gid;
+	if (a->valid & ATTR_MODE)
+		i->mode = (i->mode & S_IFMT) | (a->mode & 07777);
+	if (a->valid & ATTR_ATIME)
+		i->atime = a->atime;
+	if (a->valid & ATTR_MTIME)
+		i->mtime = a->mtime;
+	if (a->valid & ATTR_CTIME)
+		i->ctime = a->ctime;
+}
+
 /* --- rights --- */
 
 bool inode_may(const struct inode *i, enum capability c)

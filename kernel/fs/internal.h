@@ -105,6 +105,7 @@ int walk_count(struct walk *w); /* leaves RCU mode, counting path: 0 or -ECHILD 
 void walk_end(struct walk *w);
 /* All of it, with the rules for the end applied; in RCU mode it may stay there. */
 int walk_to_end(struct walk *w);
+int walk_parent_counted(struct walk *w, int dirfd, const char *name);
 /* Both modes in turn: on success the walk stands at the end; RCU mode if it could. */
 int walk_path(struct walk *w, int dirfd, const char *name, u32 flags);
 

@@ -669,7 +669,7 @@ int path_lookup_user(int dirfd, uaddr_t name, u32 flags, struct path *out)
 }
 
 /* Walks to the parent and counts it; the last component stays in w. */
-static int walk_parent_counted(struct walk *w, int dirfd, const char *name)
+int walk_parent_counted(struct walk *w, int dirfd, const char *name)
 {
 	int err;
 

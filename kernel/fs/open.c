@@ -232,7 +232,7 @@ static int open_tmpfile_in(struct walk *w, int flags, u32 mode, struct file **ou
 		return err;
 	}
 	mount_get(p.mount);
-	i->fs_data = !(flags & O_EXCL); /* linkat may give it a name */
+	i->linkable = !(flags & O_EXCL);
 	return file_open_take(&p, flags & ~(O_DIRECTORY | O_TMPFILE_BIT), out);
 }
 

@@ -169,7 +169,8 @@ struct file_ops {
 	s64 (*ioctl)(struct file *f, u32 cmd, u64 arg);  /* NULL: -ENOTTY */
 	int (*mmap)(struct file *f, struct vma *v);     /* sets v->ops (and mapping). NULL: -ENODEV */
 	int (*fsync)(struct file *f, u64 start, u64 end, bool data_only); /* NULL: nothing to do... */
-	/* Emits entries from *pos (a cookie that stays valid while entries come and go). */
+	/* Emits entries from sink->pos (a cookie that stays valid while entries come and go);
+	 * called under the directory's inode lock. */
 	int (*readdir)(struct file *f, struct dirent_sink *sink);
 	int (*fallocate)(struct file *f, int mode, u64 off, u64 len); /* NULL: -EOPNOTSUPP */
 	bool no_seek;  /* pipes, sockets, ttys: -ESPIPE, and no position lock */
@@ -250,6 +251,7 @@ struct inode {
 	struct file_locks *locks; /* flock and fcntl locks; fs/locks.c */
 	void *pipe_or_socket;   /* fifo: its pipe; socket: who is bound here */
 	char *link_text;        /* symlink: its text if it never changes; kmalloc'ed, freed with the inode */
+	bool linkable;          /* nlink is 0 but linkat may name it (O_TMPFILE) */
 	u64 fs_data;            /* the filesystem's (tmpfs directory: next cookie) */
 	void *private;
 	struct rcu_head rcu;
@@ -340,6 +342,10 @@ struct inode *inode_get(struct inode *i);
 void inode_put(struct inode *i);
 void inode_touch(struct inode *i, u32 which); /* ATTR_ATIME|MTIME|CTIME := now */
 struct timespec64 fs_now(void);
+/* Copies what a->valid names into the inode: the last step of a setattr op. */
+void inode_attr_copy(struct inode *i, const struct iattr *a);
+/* A new inode's owner and mode in dir: set-group-id directories hand on their group. */
+void inode_init_owner(struct inode *i, const struct inode *dir);
 int inode_permission(struct inode *i, u32 mask); /* -EACCES, -EROFS is the mount's business */
 bool inode_owner_or_capable(struct inode *i);
 /* may() for a file: against the owner of its superblock; the tree that a container has as its
