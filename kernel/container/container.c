@@ -751,6 +751,7 @@ void container_init(void)
 	host->pids.container = host;
 	host->pids.uts = &host->uts;
 	host_pids = &host->pids;
+	container_init_host_mounts(host_mounts);
 	process_set_container_hooks(&hooks);
 }
 

@@ -3,6 +3,11 @@
 #include "proc/process.h"
 #include "syscalls.h"
 
+u32 current_pid(void)
+{
+	return current->process ? current->process->pid : 0;
+}
+
 s64 sys_getpid(void)
 {
 	return current->process->pid;
