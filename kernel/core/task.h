@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-u32 current_pid(void); /* what getpid() answers; 0: kernel thread */
 /*
  * task.h - the schedulable entity: what Linux calls a thread. Core owns the
  * struct because every layer asks about `current`; each layer owns the object

@@ -28,8 +28,3 @@ s64 sys_set_tid_address(uaddr_t address)
 	current->clear_tid = address;
 	return current->tid;
 }
-
-u32 current_pid(void)
-{
-	return current->process ? current->process->pid : 0;
-}
