@@ -7,7 +7,7 @@
  * 2.5) as long as that is free too. Single pages go through a stack per CPU that
  * is filled and emptied in batches, so that the usual call takes no lock.
  * Memory whose struct pages do not exist yet (pageboot.c) counts as free and is
- * taken in, 128 MiB at a time, when the lists run out.
+ * taken in, 16 MiB at a time, when the lists run out.
  *
  * States of a page: in the buddy system (PG_BUDDY on the head, refs 0), in a
  * CPU's stack (refs 0, flags 0), allocated (refs > 0). page_alloc moves it up,

@@ -6,10 +6,11 @@
  * RAM (the largest buddy block: so merging never looks at an unmapped one).
  *
  * Clearing the whole array would cost more than all the rest of booting. So
- * memory is looked at in chunks of 128 MiB, whose array is one large page. A
- * chunk that is all free RAM is *deferred*: it counts as free, and page_grow()
- * makes its array, in its own first 2 MiB, when the allocator needs it. All
- * others are *eager*: their array is made at boot from boot_alloc_pages().
+ * memory is looked at in chunks of 16 MiB. A chunk that is all free RAM is
+ * *deferred*: it counts as free, and page_grow() makes its array, in its own
+ * first 256 KiB, when the allocator needs it. All others are *eager*: their array
+ * is made at boot from boot_alloc_pages(). The page tables for the array of a
+ * deferred chunk (one for eight chunks) are made at boot, so growing cannot fail.
  */
 #include "arch/x86/boot.h"
 #include "arch/x86/copy.h"
@@ -17,7 +18,7 @@
 #include "core/printk.h"
 #include "mm/internal.h"
 
-#define CHUNK_SHIFT  27
+#define CHUNK_SHIFT  24
 #define CHUNK_SIZE   (1ul << CHUNK_SHIFT)
 #define CHUNK_PAGES  (CHUNK_SIZE / PAGE_SIZE)
 #define CHUNK_ARRAY  (CHUNK_PAGES * sizeof(struct page))
@@ -26,10 +27,8 @@
 #define BLOCK_ARRAY  (BLOCK_PAGES * sizeof(struct page))
 #define ARRAY_FLAGS  (PTE_PRESENT | PTE_WRITE | PTE_GLOBAL | PTE_NX)
 #define DEFERRED_MAX (2 * BOOT_RANGES_MAX)
-/* One page directory of the array serves this many chunks; its first chunk is eager. */
-#define CHUNKS_PER_DIRECTORY PT_ENTRIES
-
-_Static_assert(CHUNK_ARRAY == 2ul << 20, "a chunk's array is one large page");
+/* One page table of the array serves so many chunks. */
+#define CHUNKS_PER_TABLE (PT_ENTRIES * PAGE_SIZE / CHUNK_ARRAY)
 
 static struct {
 	u64 start, end; /* chunk numbers */
@@ -90,6 +89,15 @@ static __init void chunk_map_eager(u64 chunk)
 	}
 }
 
+/* Makes sure that the page table for the chunk's array exists: maps its first page. */
+static __init void chunk_make_table(u64 chunk)
+{
+	paddr_t pa = chunk << CHUNK_SHIFT;
+
+	if (kernel_map_page((u64)page_of_phys(pa), pa, ARRAY_FLAGS))
+		panic("page_init: no page table for the page array at %lx", pa);
+}
+
 static __init void deferred_add(u64 chunk)
 {
 	if (deferred_count && deferred[deferred_count - 1].end == chunk) {
@@ -110,10 +118,14 @@ static __init void chunks_choose(void)
 	u64 last = chunk_last();
 
 	for (u64 c = 0; c <= last; c++)
-		if (!chunk_is_ram(c) || chunk_is_reserved(c) || c % CHUNKS_PER_DIRECTORY == 0)
+		if (!chunk_is_ram(c) || chunk_is_reserved(c))
 			chunk_map_eager(c);
 		else
 			deferred_add(c);
+	for (unsigned i = 0; i < deferred_count; i++)
+		for (u64 c = deferred[i].start; c < deferred[i].end;
+		     c = ALIGN_DOWN(c, CHUNKS_PER_TABLE) + CHUNKS_PER_TABLE)
+			chunk_make_table(c);
 	for (bool again = true; again;) {
 		again = false;
 		struct {
@@ -233,7 +245,7 @@ bool page_grow(void)
 
 	for (u64 off = 0; off < CHUNK_ARRAY; off += PAGE_SIZE)
 		page_clear(phys_to_virt(pa + off));
-	/* One large page in a directory that an eager chunk has made: cannot fail. */
+	/* chunk_make_table has been there: cannot fail. */
 	BUG_ON(kernel_map_range((u64)page_of_pfn(pfn), pa, CHUNK_ARRAY, ARRAY_FLAGS));
 	for (u64 i = 0; i < own; i++) {
 		page_of_pfn(pfn + i)->flags = PG_RESERVED;
