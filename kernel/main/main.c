@@ -25,6 +25,7 @@
 #include "mm/page.h"
 #include "mm/selftest.h"
 #include "mm/slab.h"
+#include "net/socket.h"
 #include "proc/futex.h"
 #include "proc/process.h"
 #include "tty/tty.h"
@@ -87,6 +88,7 @@ static const struct step late[] = {
 	{ "log thread", printk_init_thread },
 	{ "files", vfs_init },
 	{ "/dev", devfs_init },
+	{ "sockets", socket_init },
 	{ "host container", container_init },
 	{ "terminals", tty_init },
 	{ "virtual consoles", vc_init },
