@@ -15,6 +15,8 @@ GUEST_MUSL := $(filter-out $(GUEST_GLIBC),$(GUEST_SRC))
 GUEST_TESTS := $(patsubst tests/guest/%.c,$(GUEST_DIR)/%,$(GUEST_SRC)) \
 	$(patsubst tests/guest/%.c,$(GUEST_DIR)/%.glibc,$(GUEST_BOTH)) \
 	$(patsubst tests/guest/%.sh,$(GUEST_DIR)/%.sh,$(GUEST_SH))
+# what the tests read, put beside them
+GUEST_DATA := $(if $(wildcard doc/abi.md),$(GUEST_DIR)/abi.md)
 
 GUEST_CFLAGS := -O1 -g0 -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-result \
 	-Wno-nonnull -Wno-stringop-overflow -Wno-array-bounds -Wno-stringop-overread -Wno-format-truncation -fno-pie -no-pie -static -Iabi -I.
@@ -22,7 +24,7 @@ GUEST_CFLAGS := -O1 -g0 -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-resul
 GUEST_MUSL_CFLAGS := -idirafter /usr/include/x86_64-linux-gnu -idirafter /usr/include
 
 .PHONY: guest-tests oracle
-guest-tests: $(GUEST_TESTS)
+guest-tests: $(GUEST_TESTS) $(GUEST_DATA)
 
 $(GUEST_DIR):
 	@mkdir -p $@
@@ -41,6 +43,9 @@ $(foreach f,$(GUEST_BOTH),$(eval $(call guest_glibc,$(basename $(notdir $f)),$(b
 
 $(GUEST_DIR)/%.sh: tests/guest/%.sh | $(GUEST_DIR)
 	cp $< $@ && chmod 755 $@
+
+$(GUEST_DIR)/abi.md: doc/abi.md | $(GUEST_DIR)
+	cp $< $@
 
 # Linux is the oracle: what fails here is a wrong test. ctool and Skerry's calls are not there.
 oracle: $(GUEST_TESTS)
