@@ -29,15 +29,15 @@
 #define LOG_CHUNK	256
 #define LOG_STALE_TURNS 1000000 /* of waiting for the lock in a panic */
 
-/* L: log_lock. P: the printing thread, or under log_lock before there is one and in a panic. */
+/* L: log_lock */
 static spinlock_t log_lock = SPINLOCK_INIT(RANK_LOG);
 static u32 log_holder;		/* CPU id + 1 while it holds log_lock */
 static char log_ring[LOG_SIZE]; /* L */
 static u64 log_head;		/* L: bytes written so far */
-static u64 log_printed;		/* P: bytes printed so far */
+static u64 log_printed;		/* L: bytes printed so far */
 static bool log_midline;	/* L: the last byte written was not a newline */
-static bool log_line_hidden;	/* P: the line being printed is above console_level */
-static bool log_line_started;	/* P: its level has been read */
+static bool log_line_hidden;	/* L: the line being printed is above console_level */
+static bool log_line_started;	/* L: its level has been read */
 static int console_level = LOG_DEBUG;
 static struct log_device *log_devices;
 static struct task *log_thread;
@@ -141,15 +141,16 @@ static size_t ring_read(u64 *pos, char *buf, size_t n)
 	return n;
 }
 
-/* Takes the next piece to print. Under log_lock. */
-static size_t log_next_chunk(char *chunk)
+/* Takes the next piece to print: *n is its length. False: there is nothing more. Under log_lock. */
+static bool log_next_chunk(char *chunk, size_t *n)
 {
 	bool overrun = log_head - log_printed > LOG_SIZE;
-	size_t n = ring_read(&log_printed, chunk, LOG_CHUNK);
+	size_t raw = ring_read(&log_printed, chunk, LOG_CHUNK);
 
 	if (overrun)
 		log_line_started = false;
-	return n;
+	*n = console_filter(chunk, raw);
+	return raw;
 }
 
 /* Direct printing, under log_lock. */
@@ -160,8 +161,8 @@ static void log_flush(void)
 
 	if (!log_devices)
 		return; /* kept for the first device */
-	while ((n = log_next_chunk(chunk)))
-		devices_write(chunk, console_filter(chunk, n));
+	while (log_next_chunk(chunk, &n))
+		devices_write(chunk, n);
 }
 
 void printk(int level, const char *fmt, ...)
@@ -179,7 +180,8 @@ void printk(int level, const char *fmt, ...)
 		return;
 	}
 	ring_write_lines(level, text, n);
-	if (!log_thread)
+	/* An emergency may be that threads do not run any more. */
+	if (!log_thread || level == LOG_EMERG)
 		log_flush();
 	log_lock_leave();
 	if (log_thread) {
@@ -213,19 +215,18 @@ static void log_thread_main(void *arg)
 {
 	char chunk[LOG_CHUNK];
 	size_t n;
+	bool more;
 
 	for (;;) {
 		sched_prepare_sleep();
-		log_lock_enter(); /* a full barrier: the state is set before the ring is looked at
-				   */
-		n = log_next_chunk(chunk);
+		log_lock_enter(); /* a full barrier between the state and the look at the ring */
+		more = log_next_chunk(chunk, &n);
 		log_lock_leave();
-		if (!n) {
+		if (!more) {
 			sched_sleep(KTIME_NEVER);
 			continue;
 		}
 		sched_cancel_sleep();
-		n = console_filter(chunk, n);
 		devices_write(chunk, n);
 		resched_point();
 	}

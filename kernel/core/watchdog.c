@@ -40,9 +40,9 @@ static void watchdog_report(unsigned cpu, ktime_t silent)
 static void watchdog_look_at(unsigned cpu, ktime_t now)
 {
 	struct watchdog *w = &percpu_of(watchdog, cpu);
-	ktime_t heartbeat = READ_ONCE(w->heartbeat), silent = now - heartbeat;
+	ktime_t silent = now - READ_ONCE(w->heartbeat);
 
-	if (!heartbeat || silent < WATCHDOG_WARN) {
+	if (silent < WATCHDOG_WARN) {
 		w->reported = false;
 		return;
 	}
@@ -70,7 +70,8 @@ static void watchdog_start(void *arg)
 
 	timer_init(&w->timer, watchdog_tick);
 	w->timer.cpu = this_cpu()->id;
-	timer_arm(&w->timer, ktime_get() + WATCHDOG_PERIOD);
+	w->heartbeat = ktime_get();
+	timer_arm(&w->timer, w->heartbeat + WATCHDOG_PERIOD);
 }
 
 void watchdog_init(void)
