@@ -11,5 +11,7 @@
 
 /* Empties whatever only delays frees: RCU, work, per-CPU caches and stocks. */
 void kernel_drain(void);
+/* fn drops what a layer above keeps although nobody uses it (cached names). At start-up. */
+void drain_hook_add(void (*fn)(void));
 
 #endif

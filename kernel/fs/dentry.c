@@ -16,6 +16,7 @@
  * directory's inode lock (the LRU apart, which only takes unused ones).
  * Readers use RCU and dentry->seq.
  */
+#include "core/leak.h"
 #include "core/rcu.h"
 #include "core/work.h"
 #include "fs/internal.h"
@@ -23,7 +24,8 @@
 
 #define BUCKET_LOCKS	64
 #define LRU_BATCH	64
-#define LRU_DEFAULT_MAX 16384
+#define LRU_MIN		512 /* unpinned names that are kept at least, whatever the memory */
+#define LRU_MAX		65536
 
 static struct slab_cache *dentry_cache;
 static struct hlist *buckets;
@@ -35,7 +37,7 @@ static struct {
 static spinlock_t lru_lock = SPINLOCK_INIT(RANK_NAMECACHE_LRU);
 static struct list lru = LIST_INIT(lru);
 static u64 lru_count; /* lru_lock */
-static u64 lru_max = LRU_DEFAULT_MAX;
+static u64 lru_max;
 static struct work lru_work;
 static u32 rename_seq; /* moves of directories so far: dentry paths are read against it */
 
@@ -469,6 +471,14 @@ static void lru_trim(struct work *w)
 		lru_shrink(lru_count - lru_max + LRU_BATCH);
 }
 
+/* All unused names: each round frees those whose children went in the one before. */
+static void lru_drop_unused(void)
+{
+	lru_shrink(UINT64_MAX); /* takes away the second chances */
+	while (lru_shrink(UINT64_MAX))
+		;
+}
+
 static u64 dentry_shrink(struct account *a, u64 pages)
 {
 	return lru_shrink(pages * 16) / 16; /* dentry and inode: about 16 to the page together */
@@ -693,10 +703,13 @@ void dentry_init(void)
 	n = sizeof(*buckets) << bucket_bits;
 	buckets = n <= (4 << 20) ? kmalloc(n, KM_ZERO) : vmalloc(n, KM_ZERO);
 	BUG_IF(!buckets, "no memory for %lu bytes", n);
-	lru_max = MAX(s.total / 8, (u64)LRU_DEFAULT_MAX / 8);
+	lru_max = s.total / 64;
+	lru_max = MAX(lru_max, (u64)LRU_MIN);
+	lru_max = MIN(lru_max, (u64)LRU_MAX);
 	for (unsigned i = 0; i < BUCKET_LOCKS; i++)
 		spin_init(&bucket_locks[i].lock, RANK_NAMECACHE_HASH);
 	dentry_cache = slab_cache_create("dentry", sizeof(struct dentry), 64, SLAB_ACCOUNT);
 	work_init(&lru_work, lru_trim);
 	shrinker_add(&dentry_shrinker);
+	drain_hook_add(lru_drop_unused);
 }

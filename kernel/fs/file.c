@@ -27,6 +27,38 @@ struct file *file_get(struct file *f)
 	return f;
 }
 
+/*
+ * Writers are counted in the inode (against exec), and in the mount and the
+ * superblock (against a remount read-only). The count comes before the look at
+ * the flags here, and after it there.
+ */
+static void file_close_writer(struct file *f)
+{
+	if (!S_ISREG(f->inode->mode))
+		return;
+	__atomic_sub_fetch(&f->path.mount->writers, 1, __ATOMIC_RELEASE);
+	__atomic_sub_fetch(&f->path.mount->sb->writers, 1, __ATOMIC_RELEASE);
+	inode_put_write(f->inode);
+}
+
+static int file_open_writer(struct file *f)
+{
+	struct mount *m = f->path.mount;
+	int err;
+
+	if (!(f->mode & FILE_WRITE) || !S_ISREG(f->inode->mode))
+		return 0;
+	err = inode_get_write(f->inode);
+	if (err)
+		return err;
+	__atomic_add_fetch(&m->sb->writers, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&m->writers, 1, __ATOMIC_SEQ_CST);
+	err = mount_want_write(m);
+	if (err)
+		file_close_writer(f);
+	return err;
+}
+
 static void file_release(struct file *f)
 {
 	struct inode *i = f->inode;
@@ -35,8 +67,8 @@ static void file_release(struct file *f)
 		f->ops->release(f);
 	if (unlikely(i->locks))
 		locks_release(f);
-	if ((f->mode & FILE_WRITE) && S_ISREG(i->mode))
-		inode_put_write(i);
+	if (f->mode & FILE_WRITE)
+		file_close_writer(f);
 	path_put(f->path);
 	slab_free(file_cache, f);
 }
@@ -124,17 +156,6 @@ static void file_discard(struct file *f)
 	file_put_now(f);
 }
 
-static int file_open_writer(struct file *f)
-{
-	u32 mode = f->inode->mode;
-
-	if (!(f->mode & FILE_WRITE) || !S_ISREG(mode))
-		return 0;
-	if (mount_want_write(f->path.mount))
-		return -EROFS;
-	return inode_get_write(f->inode);
-}
-
 int file_open_take(struct path *p, int flags, struct file **out)
 {
 	struct inode *i = p->dentry->inode;
@@ -159,8 +180,8 @@ int file_open_take(struct path *p, int flags, struct file **out)
 	if (f->ops->open) {
 		err = f->ops->open(i, f);
 		if (unlikely(err)) {
-			if ((f->mode & FILE_WRITE) && S_ISREG(i->mode))
-				inode_put_write(i);
+			if (f->mode & FILE_WRITE)
+				file_close_writer(f);
 			file_discard(f);
 			return err;
 		}

@@ -197,11 +197,16 @@ static int permission_by_capability(struct inode *i, u32 mask)
 
 int inode_permission(struct inode *i, u32 mask)
 {
+	if (unlikely(i->ops && i->ops->permission))
+		return i->ops->permission(i, mask);
+	return inode_permission_by_mode(i, mask);
+}
+
+int inode_permission_by_mode(struct inode *i, u32 mask)
+{
 	const struct cred *c = current->cred;
 	u32 mode = READ_ONCE(i->mode);
 
-	if (unlikely(i->ops && i->ops->permission))
-		return i->ops->permission(i, mask);
 	if (likely(c->fsuid == i->uid))
 		mode >>= 6;
 	else if (((mode >> 3 ^ mode) & mask & 7) && cred_in_group(c, i->gid))

@@ -121,14 +121,14 @@ static u64 node_ino(const void *object, const char *name, size_t len)
 	return hash_bytes(name, len, (u64)object) >> 8 | 1;
 }
 
-static const struct inode_ops dir_inode_ops, link_inode_ops, jump_inode_ops, other_inode_ops;
+static const struct inode_ops dir_inode_ops, own_dir_inode_ops, link_inode_ops, jump_inode_ops, other_inode_ops;
 static const struct file_ops dir_file_ops, text_file_ops;
 
 static void inode_set_ops(struct inode *i, const struct pseudo_entry *e)
 {
 	i->ops = &other_inode_ops;
 	if (S_ISDIR(e->mode)) {
-		i->ops = &dir_inode_ops;
+		i->ops = e->dir->own ? &own_dir_inode_ops : &dir_inode_ops;
 		i->file_ops = &dir_file_ops;
 		i->nlink = 2;
 	} else if (S_ISLNK(e->mode)) {
@@ -179,8 +179,16 @@ static void pseudo_evict(struct inode *i)
 static bool pseudo_revalidate(struct dentry *d)
 {
 	struct pseudo_node *n = d->inode ? node_of(d->inode) : NULL;
+	u32 uid = 0, gid = 0;
 
-	return n && (!n->counts->alive || n->counts->alive(n->object));
+	if (!n || (n->counts->alive && !n->counts->alive(n->object)))
+		return false;
+	if (n->counts->owner) { /* a process may have changed its ids since */
+		n->counts->owner(n->object, &uid, &gid);
+		WRITE_ONCE(d->inode->uid, uid);
+		WRITE_ONCE(d->inode->gid, gid);
+	}
+	return true;
 }
 
 /* --- directories --- */
@@ -311,6 +319,20 @@ static int pseudo_setattr(struct inode *i, const struct iattr *a)
 	inode_touch(i, ATTR_CTIME);
 	return 0;
 }
+
+static int own_dir_permission(struct inode *i, u32 mask)
+{
+	struct pseudo_node *n = node_of(i);
+
+	if (!(mask & MAY_WRITE) && n->e.dir->own(n->object))
+		return 0;
+	return inode_permission_by_mode(i, mask);
+}
+
+static const struct inode_ops own_dir_inode_ops = {
+	.lookup = pseudo_lookup,
+	.permission = own_dir_permission,
+};
 
 static const struct inode_ops dir_inode_ops = {
 	.lookup = pseudo_lookup,

@@ -57,6 +57,7 @@ struct pseudo_dir_ops {
 	void (*put)(void *object);
 	bool (*alive)(void *object); /* under RCU. NULL: always */
 	void (*owner)(void *object, u32 *uid, u32 *gid); /* of the inodes; NULL: root */
+	bool (*own)(void *object); /* current may search this directory whatever its mode. Under RCU */
 };
 
 #define PSEUDO_NAME_MAX 32

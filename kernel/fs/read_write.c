@@ -34,10 +34,18 @@ static inline s64 write_check(const struct file *f)
 	return likely(f->ops->write) ? 0 : -EINVAL;
 }
 
+/* What would end beyond the largest offset is refused whole, as by Linux. */
+static inline s64 range_check(const struct file *f, const struct uio *u, u64 pos)
+{
+	return likely((s64)(pos + u->left) >= 0 || f->ops->no_seek) ? 0 : -EINVAL;
+}
+
 s64 file_read(struct file *f, struct uio *u, u64 *pos)
 {
 	s64 r = read_check(f);
 
+	if (likely(!r))
+		r = range_check(f, u, *pos);
 	if (likely(!r))
 		r = f->ops->read(f, u, pos);
 	if (likely(r > 0))
@@ -49,6 +57,8 @@ s64 file_write(struct file *f, struct uio *u, u64 *pos)
 {
 	s64 r = write_check(f);
 
+	if (likely(!r))
+		r = range_check(f, u, *pos);
 	if (likely(!r))
 		r = f->ops->write(f, u, pos);
 	if (likely(r > 0))

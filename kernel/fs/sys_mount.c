@@ -47,10 +47,38 @@ static u32 remount_flags(const struct mount *m, u64 flags)
 	return new;
 }
 
+/* Read-only from now on, unless files are open for writing: -EBUSY. */
+static int flags_set_read_only(u32 *flags, const s64 *writers, u32 new)
+{
+	u32 old = *flags;
+
+	if (!(new & MS_RDONLY) || (old & MS_RDONLY))
+		return 0;
+	__atomic_or_fetch(flags, MS_RDONLY, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(writers, __ATOMIC_SEQ_CST))
+		return 0;
+	WRITE_ONCE(*flags, old);
+	return -EBUSY;
+}
+
+static int remount_superblock(struct superblock *sb, const struct mount_args *a)
+{
+	int err = 0;
+
+	if (!may(sb->owner, CAP_SYS_ADMIN))
+		return -EPERM;
+	if (a->data && *a->data)
+		err = sb->ops->remount ? sb->ops->remount(sb, a->data) : -EINVAL;
+	if (!err)
+		err = flags_set_read_only(&sb->flags, &sb->writers, a->flags);
+	if (!err && !(a->flags & MS_RDONLY))
+		WRITE_ONCE(sb->flags, sb->flags & ~MS_RDONLY);
+	return err;
+}
+
 static int remount_path(const struct path *p, const struct mount_args *a)
 {
 	struct mount_table *t = mount_table_here();
-	struct superblock *sb = p->mount->sb;
 	u32 new = remount_flags(p->mount, a->flags);
 	int err = 0;
 
@@ -59,16 +87,12 @@ static int remount_path(const struct path *p, const struct mount_args *a)
 	if (p->mount->locked & ~new)
 		return -EPERM;
 	mutex_lock(&t->lock);
-	if (p->mount->table != t) {
+	if (p->mount->table != t)
 		err = -EINVAL;
-	} else if (!(a->flags & MS_BIND)) {
-		if (!may(sb->owner, CAP_SYS_ADMIN))
-			err = -EPERM;
-		else if (a->data && *a->data)
-			err = sb->ops->remount ? sb->ops->remount(sb, a->data) : -EINVAL;
-		if (!err)
-			WRITE_ONCE(sb->flags, (sb->flags & ~MS_RDONLY) | (a->flags & MS_RDONLY));
-	}
+	else if (a->flags & MS_BIND)
+		err = flags_set_read_only(&p->mount->flags, &p->mount->writers, new);
+	else
+		err = remount_superblock(p->mount->sb, a);
 	if (!err) {
 		WRITE_ONCE(p->mount->flags, new);
 		mount_table_changed(t);

@@ -222,6 +222,7 @@ struct superblock {
 	bool no_dcache_negative;
 	bool dcache_complete;   /* every name is in the cache, pinned: a miss is -ENOENT (tmpfs) */
 	u64 next_ino;           /* atomic */
+	s64 writers;            /* atomic: files open for writing */
 	struct mutex rename_lock;
 	void *private;
 	struct rcu_head rcu;
@@ -305,6 +306,7 @@ struct mount {
 	u32 locked;                /* MS_* that the container may not take away: set from outside */
 	u32 id;
 	u64 table_id;              /* of the table it was mounted in, also after it is detached */
+	s64 writers;               /* atomic: files opened for writing through it */
 	bool expire_mark;          /* umount2(MNT_EXPIRE) saw it unused; any walk clears it */
 	char *source;              /* for /proc/mounts */
 	struct hlist_node hash_node; /* (parent, mountpoint) -> mount; RCU */
@@ -347,6 +349,7 @@ void inode_attr_copy(struct inode *i, const struct iattr *a);
 /* A new inode's owner and mode in dir: set-group-id directories hand on their group. */
 void inode_init_owner(struct inode *i, const struct inode *dir);
 int inode_permission(struct inode *i, u32 mask); /* -EACCES, -EROFS is the mount's business */
+int inode_permission_by_mode(struct inode *i, u32 mask); /* for a permission op: the mode bits */
 bool inode_owner_or_capable(struct inode *i);
 /* may() for a file: against the owner of its superblock; the tree that a container has as its
  * root counts as its own. */

@@ -763,7 +763,14 @@ static bool tids_next(void *object, u64 *cookie, char *name, size_t size, u32 *m
 }
 
 static const struct pseudo_dir_ops tids_dir = { PROCESS_OBJECT, .lookup = tids_lookup, .next = tids_next };
-static const struct pseudo_dir_ops fd_dir = { PROCESS_OBJECT, .lookup = fd_lookup, .next = fd_next };
+/* One's own descriptors, also if one has changed ids since (and is not dumpable). */
+static bool process_object_own(void *object)
+{
+	return object == current->process;
+}
+
+static const struct pseudo_dir_ops fd_dir = { PROCESS_OBJECT, .own = process_object_own,
+					      .lookup = fd_lookup, .next = fd_next };
 static const struct pseudo_entry net_files[] = { RO("dev", show_net_dev), { 0 } };
 static const struct pseudo_dir_ops net_dir = { PROCESS_OBJECT, .entries = net_files };
 

@@ -131,8 +131,7 @@ static void mounts_init(void)
 	mount_one("proc", "/proc", NULL);
 	mount_one("sysfs", "/sys", NULL);
 	mount_one("devpts", "/dev/pts", "mode=620,ptmxmode=666");
-	if (!mkdir("/dev/shm", 01777)) /* not there: the kernel leaves it to us */
-		mount_one("tmpfs", "/dev/shm", "mode=1777");
+	mount_one("tmpfs", "/dev/shm", "mode=1777");
 	device_links_init();
 }
 
