@@ -86,7 +86,6 @@ void container_put(struct container *c)
 	BUG_IF(c->alive, "container %u has %u processes", c->owner.id, c->alive);
 	pid_table_destroy(&c->pids);
 	account_release(c->owner.account);
-	account_put(c->owner.account);
 	kfree(c->root_text);
 	rcu_call(&c->rcu, container_free);
 	container_put(parent);
