@@ -212,6 +212,7 @@ void process_release(struct process *p)
 	spin_unlock(&p->signal_lock);
 	task_uncharge(leader);
 	task_put(leader);
+	signals_destroy_process(p);
 	if (p->parent)
 		process_put(p->parent);
 	process_put(p); /* being in the tree */
@@ -234,8 +235,6 @@ static void process_become_zombie(struct process *p, struct list *dead)
 	spin_lock(&tree_lock);
 	process_reparent_children(p, NULL, dead);
 	job_parent_left(p, NULL);
-	if (!p->exiting)
-		p->exit_status = p->leader->exit_code;
 	p->state = PROCESS_ZOMBIE;
 	if (process_announce(p))
 		list_append(dead, &p->sibling);
@@ -246,13 +245,13 @@ static void process_end(struct process *p)
 {
 	struct list dead = LIST_INIT(dead);
 
+	process_begin_exit(p, current->exit_code); /* unless the group's end was begun with another status */
 	if (p->pids->init == p && p->pids->is_host)
-		panic("pid 1 has ended with status %#x", p->exiting ? p->exit_status : p->leader->exit_code);
+		panic("pid 1 has ended with status %#x", p->exit_status);
 	timers_destroy_process(p);
 	session_leader_exit(p);
 	if (container_hooks)
-		container_hooks->process_gone(p->container, p,
-					      p->exiting ? p->exit_status : p->leader->exit_code);
+		container_hooks->process_gone(p->container, p, p->exit_status);
 	process_become_zombie(p, &dead);
 	processes_release(&dead);
 }

@@ -15,6 +15,7 @@
  * then a waiter can be woken for nothing, which futex(2) allows.
  */
 #include "proc/futex.h"
+#include "proc/process.h"
 #include "arch/x86/uaccess.h"
 #include "lib/hash.h"
 #include "lib/list.h"
@@ -441,6 +442,28 @@ s64 sys_set_robust_list(uaddr_t head, size_t size)
 		return -EINVAL;
 	current->robust_list = head;
 	return 0;
+}
+
+/* Of another thread only to who might trace it (man 2 get_robust_list). */
+s64 sys_get_robust_list(int tid, uaddr_t uhead, uaddr_t usize)
+{
+	const u64 size = sizeof(struct robust_head);
+	struct task *t;
+	u64 head;
+	int err;
+
+	if (tid < 0)
+		return -ESRCH;
+	err = task_find(tid ? (u32)tid : current->tid, &t);
+	if (err)
+		return err;
+	head = t->robust_list;
+	if (t->process != current->process && !may(t->owner, CAP_SYS_PTRACE))
+		err = -EPERM;
+	task_put(t);
+	if (err)
+		return err;
+	return put_user(usize, &size) || put_user(uhead, &head) ? -EFAULT : 0;
 }
 
 /* A lock that the dying thread holds: marked, and a waiter woken. */

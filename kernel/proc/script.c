@@ -17,8 +17,8 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* Cuts the line up in place: interpreter and argument (NULL: none). */
-static int script_parse(char *line, size_t size, char **interpreter, char **argument)
+/* Cuts the line up in place: interpreter and argument (NULL: none). cut: the file is longer than that. */
+static int script_parse(char *line, size_t size, bool cut, char **interpreter, char **argument)
 {
 	char *end = memchr(line, '\n', size), *s = line, *p;
 
@@ -29,7 +29,7 @@ static int script_parse(char *line, size_t size, char **interpreter, char **argu
 			s++;
 		while (s < end && !is_blank(*s))
 			s++;
-		if (s == line + size)
+		if (cut && s == line + size)
 			return -ENOEXEC;
 	}
 	*end = 0;
@@ -77,8 +77,8 @@ int script_load(struct exec *x)
 	if (x->fd_closes)
 		return -ENOENT; /* the interpreter could not open /dev/fd/N */
 	x->buf[MIN(x->head_size, (size_t)SCRIPT_HEAD - 1)] = 0;
-	err = script_parse(x->buf + 2, MIN(x->head_size, (size_t)SCRIPT_HEAD - 1) - 2, &interpreter,
-			   &argument);
+	err = script_parse(x->buf + 2, MIN(x->head_size, (size_t)SCRIPT_HEAD - 1) - 2,
+			   x->head_size >= SCRIPT_HEAD, &interpreter, &argument);
 	if (!err)
 		err = script_push(x, interpreter, argument);
 	if (err)

@@ -54,7 +54,8 @@ void sigqueue_free(struct process *p, struct sigqueue_entry *e)
 {
 	if (e->timer) /* belongs to its timer */
 		return;
-	p->signals->queued--;
+	if (p->signals) /* the process may be gone before the last reference on a thread */
+		p->signals->queued--;
 	slab_free(entry_cache, e);
 }
 
@@ -327,8 +328,8 @@ void signals_destroy_process(struct process *p)
 	timers_destroy_process(p);
 	spin_lock(&p->signal_lock);
 	sigpending_remove(p, &sh->pending, ~0ull);
-	spin_unlock(&p->signal_lock);
 	p->signals = NULL;
+	spin_unlock(&p->signal_lock);
 	sighand_put(sh->hand);
 	slab_free(shared_cache, sh);
 }
