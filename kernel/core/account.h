@@ -25,10 +25,10 @@ enum resource {
 };
 
 struct account_counter {
-	s64 used;       /* atomic; own use plus that of descendants (plus stocks) */
-	s64 max;        /* INT64_MAX: no limit; WRITE_ONCE by an ancestor's owner */
+	s64 used; /* atomic; own use plus that of descendants (plus stocks) */
+	s64 max;  /* INT64_MAX: no limit; WRITE_ONCE by an ancestor's owner */
 	s64 peak;
-	u64 failed;     /* charges refused because of this limit */
+	u64 failed; /* charges refused because of this limit */
 };
 
 struct account {
@@ -37,7 +37,7 @@ struct account {
 	struct account_counter res[RES_COUNT];
 	u64 oom_kills;
 	u64 oom_events; /* the limit was reached and reclaim did not help */
-	u32 id;         /* for traces: the container's */
+	u32 id;		/* for traces: the container's */
 	bool released;
 	struct rcu_head rcu;
 };

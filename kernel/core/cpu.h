@@ -28,21 +28,21 @@ struct aspace;
 
 /* %gs points here. Offsets of the first five fields are known to entry.S. */
 struct cpu {
-	struct cpu *self;     /* 0 */
-	struct task *task;    /* 8: current */
-	u64 kstack_top;       /* 16: of current, loaded at syscall entry */
-	u64 user_rsp;         /* 24: scratch of syscall entry */
-	u64 percpu_offset;    /* 32: add to the address of a PERCPU variable */
-	u32 id;               /* 0 .. cpu_count-1 */
+	struct cpu *self;  /* 0 */
+	struct task *task; /* 8: current */
+	u64 kstack_top;	   /* 16: of current, loaded at syscall entry */
+	u64 user_rsp;	   /* 24: scratch of syscall entry */
+	u64 percpu_offset; /* 32: add to the address of a PERCPU variable */
+	u32 id;		   /* 0 .. cpu_count-1 */
 	u32 apic_id;
-	u32 spin_depth;     /* debug: spin locks held (no sleeping while > 0) */
-	bool idle;          /* in the idle loop; read by others to save an IPI */
+	u32 spin_depth; /* debug: spin locks held (no sleeping while > 0) */
+	bool idle;	/* in the idle loop; read by others to save an IPI */
 	bool online;
-	u64 requests;       /* mailbox: bits CPU_REQ_*, set by others, see smp.h */
+	u64 requests;	       /* mailbox: bits CPU_REQ_*, set by others, see smp.h */
 	struct aspace *loaded; /* whose page tables CR3 holds (lazy: may not be current's) */
-	u64 ticks;          /* timer interrupts taken: the watchdog watches it */
+	u64 ticks;	       /* timer interrupts taken: the watchdog watches it */
 	struct task *idle_task;
-	void *arch;         /* GDT, TSS, ...: arch/x86's own */
+	void *arch; /* GDT, TSS, ...: arch/x86's own */
 };
 
 extern struct cpu *cpus[CPU_MAX];
@@ -70,13 +70,13 @@ static inline struct task *current_task(void)
  * percpu_this(foo) is this CPU's, percpu_of(foo, i) CPU i's.
  */
 #define PERCPU(type, name) __attribute__((section(".percpu"))) type name
-#define percpu_this(var)                                                                           \
-	(*({                                                                                       \
-		u64 off_;                                                                          \
-		__asm__ volatile("mov %%gs:32, %0" : "=r"(off_));                                  \
-		(__typeof__(var) *)((u64)&(var) + off_); /* integers: it leaves the object */      \
+#define percpu_this(var)                                                                        \
+	(*({                                                                                    \
+		u64 off_;                                                                       \
+		__asm__ volatile("mov %%gs:32, %0" : "=r"(off_));                               \
+		(__typeof__(var) *)((u64) & (var) + off_); /* integers: it leaves the object */ \
 	}))
-#define percpu_of(var, i) (*(__typeof__(var) *)((u64)&(var) + cpus[i]->percpu_offset))
+#define percpu_of(var, i) (*(__typeof__(var) *)((u64) & (var) + cpus[i]->percpu_offset))
 
 /* One turn of a spin loop: PAUSE, and serve this CPU's mailbox if it is not empty. */
 void cpu_spin_wait(void);

@@ -16,10 +16,10 @@ struct pid_table;
 
 struct session {
 	ref_t refs;
-	u32 sid;               /* in the container where it was made */
+	u32 sid;		/* in the container where it was made */
 	struct pid_table *pids; /* of that container */
 	struct owner *owner;
-	struct tty *tty;       /* controlling terminal; tty layer's lock (RANK_TTY_LOCK) */
+	struct tty *tty;	/* controlling terminal; tty layer's lock (RANK_TTY_LOCK) */
 	struct process *leader; /* NULL once the leader has ended */
 	struct list groups;
 };
@@ -28,12 +28,12 @@ struct process_group {
 	ref_t refs;
 	u32 pgid;
 	struct session *session; /* counted */
-	struct list members;   /* process->group_node */
+	struct list members;	 /* process->group_node */
 	struct list session_node;
 };
 
-struct session *current_session(void);             /* not counted; NULL: kernel thread */
-struct process_group *current_group(void);         /* not counted */
+struct session *current_session(void);	   /* not counted; NULL: kernel thread */
+struct process_group *current_group(void); /* not counted */
 struct session *session_get(struct session *s);
 void session_put(struct session *s);
 struct process_group *group_get(struct process_group *g);
@@ -41,9 +41,11 @@ void group_put(struct process_group *g);
 /* The group with that id in current's container: counted, or -ESRCH. */
 int group_find(u32 pgid, struct process_group **out);
 
-/* Sends sig (from the kernel, SI_KERNEL) to all members; safe with locks below RANK_PROCESS_TREE. */
+/* Sends sig (from the kernel, SI_KERNEL) to all members; safe with locks below RANK_PROCESS_TREE.
+ */
 void group_signal(struct process_group *g, int sig);
-bool group_is_orphaned(struct process_group *g); /* no member has a parent in the session outside it */
+bool group_is_orphaned(
+	struct process_group *g); /* no member has a parent in the session outside it */
 /* The terminal of s hung up: SIGHUP then SIGCONT to the leader and the foreground group. */
 void session_hangup(struct session *s, struct process_group *foreground);
 /* Would sig be ignored or blocked by current? (tty reads and writes in the background) */

@@ -34,11 +34,15 @@ void kasan_poison(const void *p, size_t size);
 void kasan_unpoison(const void *p, size_t size);
 /* Panics if a byte of the range may not be used. For code that is not instrumented. */
 void kasan_check(const void *p, size_t size, bool write);
-/* Instrumented code may touch poison until the matching call: allocators writing into free memory. */
+/* Instrumented code may touch poison until the matching call: allocators writing into free memory.
+ */
 void kasan_disable(void);
 void kasan_enable(void);
 #else
-static inline size_t kasan_shadow_size(paddr_t top) { return 0; }
+static inline size_t kasan_shadow_size(paddr_t top)
+{
+	return 0;
+}
 static inline void kasan_init(void *shadow, paddr_t top) {}
 static inline void kasan_poison(const void *p, size_t size) {}
 static inline void kasan_unpoison(const void *p, size_t size) {}

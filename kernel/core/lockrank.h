@@ -14,54 +14,54 @@
 enum lock_rank {
 	RANK_NONE, /* not checked */
 	/* sleeping */
-	RANK_FILE_POS,        /* file->pos_lock: around a whole read or write */
+	RANK_FILE_POS,	      /* file->pos_lock: around a whole read or write */
 	RANK_CONTAINER_ADMIN, /* one container's life cycle */
-	RANK_EXEC,            /* process->exec_lock: exec against ptrace-like readers */
-	RANK_RENAME,          /* superblock: renames of directories */
-	RANK_MOUNT,           /* one mount table */
-	RANK_INODE,           /* inode->lock; parent before child */
+	RANK_EXEC,	      /* process->exec_lock: exec against ptrace-like readers */
+	RANK_RENAME,	      /* superblock: renames of directories */
+	RANK_MOUNT,	      /* one mount table */
+	RANK_INODE,	      /* inode->lock; parent before child */
 	RANK_TTY_LOCK,
 	RANK_PIPE,
 	RANK_SOCKET,
-	RANK_ASPACE,          /* aspace->lock (mmap) */
-	RANK_PAGE_LOCK,       /* a page under I/O */
+	RANK_ASPACE,	/* aspace->lock (mmap) */
+	RANK_PAGE_LOCK, /* a page under I/O */
 	RANK_MUTEX_LEAF,
 	/* spinning */
-	RANK_SPIN, /* everything below here spins */
+	RANK_SPIN,		    /* everything below here spins */
 	RANK_CONTAINER = RANK_SPIN, /* container tree and state */
-	RANK_PROCESS_TREE,    /* parents, children, groups, sessions */
-	RANK_JOB,             /* one session or process group */
+	RANK_PROCESS_TREE,	    /* parents, children, groups, sessions */
+	RANK_JOB,		    /* one session or process group */
 	RANK_TTY,
-	RANK_SIGNAL,          /* process->signal_lock */
+	RANK_SIGNAL, /* process->signal_lock */
 	RANK_PID,
 	RANK_FDTABLE,
 	RANK_FUTEX,
-	RANK_FILE_LOCKS,      /* flock and fcntl locks */
-	RANK_UNIX,            /* AF_UNIX sockets, then the table of abstract names */
+	RANK_FILE_LOCKS, /* flock and fcntl locks */
+	RANK_UNIX,	 /* AF_UNIX sockets, then the table of abstract names */
 	RANK_UNIX_NAMES,
-	RANK_NAMECACHE,       /* dentry->lock: children */
-	RANK_NAMECACHE_HASH,  /* a bucket of names */
+	RANK_NAMECACHE,	     /* dentry->lock: children */
+	RANK_NAMECACHE_HASH, /* a bucket of names */
 	RANK_NAMECACHE_LRU,
 	RANK_INODE_HASH,
 	RANK_SUPERBLOCK,
-	RANK_MAPPING,         /* page-cache tree and its list of areas */
-	RANK_PAGETABLE,       /* aspace->pt_lock */
+	RANK_MAPPING,	/* page-cache tree and its list of areas */
+	RANK_PAGETABLE, /* aspace->pt_lock */
 	RANK_DEVICE,
 	RANK_VIRTQUEUE,
 	RANK_RMAP,
 	RANK_LRU,
 	RANK_WORK,
-	RANK_WAITQ,           /* waitq->lock: wakers hold the condition's lock */
-	RANK_TASK,            /* task->lock */
+	RANK_WAITQ, /* waitq->lock: wakers hold the condition's lock */
+	RANK_TASK,  /* task->lock */
 	RANK_TIMER,
 	RANK_RUNQUEUE,
 	RANK_SLAB,
 	RANK_PAGE_ALLOC,
-	RANK_VSPACE,          /* kernel virtual space */
+	RANK_VSPACE, /* kernel virtual space */
 	RANK_ACCOUNT,
 	RANK_RCU,
 	RANK_RANDOM,
-	RANK_LOG,             /* printk works under every lock */
+	RANK_LOG, /* printk works under every lock */
 	RANK_COUNT,
 };
 

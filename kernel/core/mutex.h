@@ -31,25 +31,32 @@ struct mutex {
 };
 
 #if DEBUG
-#define MUTEX_INIT(m, r) { .waiters = WAITQ_INIT((m).waiters), .rank = (r), .name = #r }
+#define MUTEX_INIT(m, r)                                                    \
+	{                                                                   \
+		.waiters = WAITQ_INIT((m).waiters), .rank = (r), .name = #r \
+	}
 #else
-#define MUTEX_INIT(m, r) { .waiters = WAITQ_INIT((m).waiters) }
+#define MUTEX_INIT(m, r)                           \
+	{                                          \
+		.waiters = WAITQ_INIT((m).waiters) \
+	}
 #endif
 void mutex_init(struct mutex *m, enum lock_rank rank);
 void mutex_lock(struct mutex *m);
-void mutex_lock_nested(struct mutex *m); /* a second one of that rank */
+void mutex_lock_nested(struct mutex *m);	       /* a second one of that rank */
 int mutex_lock_killable(struct mutex *m) __must_check; /* 0 or -EINTR */
 bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 bool mutex_held(const struct mutex *m); /* by current */
 #define mutex_assert_held(m) ASSERT(mutex_held(m))
-/* The mutexes that t holds, innermost first, through printk. For panics; nothing in other kernels. */
+/* The mutexes that t holds, innermost first, through printk. For panics; nothing in other kernels.
+ */
 void mutex_print_held(const struct task *t);
 
 /* Who waits gets it by hand-over in order of arrival, neighbouring readers together. */
 struct rwmutex {
-	spinlock_t lock;     /* L; RANK_WAITQ */
-	s32 holders;         /* L: > 0: readers; -1: a writer */
+	spinlock_t lock; /* L; RANK_WAITQ */
+	s32 holders;	 /* L: > 0: readers; -1: a writer */
 	u16 rank;
 	struct task *writer; /* L; the holder, or NULL */
 	struct list waiters; /* L */

@@ -16,7 +16,7 @@ enum { LOG_EMERG, LOG_ALERT, LOG_CRIT, LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INF
 void printk(int level, const char *fmt, ...) __printf(2, 3);
 #define log_info(...) printk(LOG_INFO, __VA_ARGS__)
 #define log_warn(...) printk(LOG_WARNING, __VA_ARGS__)
-#define log_err(...) printk(LOG_ERR, __VA_ARGS__)
+#define log_err(...)  printk(LOG_ERR, __VA_ARGS__)
 
 /* A place to print to, without sleeping and without locks (after a panic). */
 struct log_device {
@@ -25,9 +25,9 @@ struct log_device {
 	struct log_device *next;
 };
 void log_device_add(struct log_device *d);
-void printk_init_thread(void);           /* from here on a thread prints */
-void printk_init_cmdline(void);          /* "quiet", "loglevel=N"; once boot_info is there */
-void printk_tick(void);                  /* from timer_interrupt(): wakes the thread */
+void printk_init_thread(void);		  /* from here on a thread prints */
+void printk_init_cmdline(void);		  /* "quiet", "loglevel=N"; once boot_info is there */
+void printk_tick(void);			  /* from timer_interrupt(): wakes the thread */
 void printk_set_level(int console_level); /* "quiet" on the command line: LOG_ERR */
 /* For syslog(2): copies up to n bytes from position *pos (advanced); 0 at the end. */
 size_t printk_read(u64 *pos, char *buf, size_t n);
@@ -46,30 +46,30 @@ void panic_hook_add(void (*hook)(void));
 extern bool panic_active;
 void printk_flush(void); /* prints directly what nobody has printed yet: panic, power off */
 
-#define BUG_ON(cond)                                                                               \
-	do {                                                                                       \
-		if (unlikely(cond))                                                                \
-			panic("%s:%d: %s: " #cond, __FILE__, __LINE__, __func__);                  \
+#define BUG_ON(cond)                                                              \
+	do {                                                                      \
+		if (unlikely(cond))                                               \
+			panic("%s:%d: %s: " #cond, __FILE__, __LINE__, __func__); \
 	} while (0)
 /* As BUG_ON, with the values that matter: BUG_IF(n < 0, "n=%ld", n) */
-#define BUG_IF(cond, fmt, ...)                                                                     \
-	do {                                                                                       \
-		if (unlikely(cond))                                                                \
-			panic("%s: " #cond ": " fmt, __func__, ##__VA_ARGS__);                     \
+#define BUG_IF(cond, fmt, ...)                                                 \
+	do {                                                                   \
+		if (unlikely(cond))                                            \
+			panic("%s: " #cond ": " fmt, __func__, ##__VA_ARGS__); \
 	} while (0)
 /* Debug kernels only: the check costs nothing elsewhere. */
-#define ASSERT(cond)                                                                               \
-	do {                                                                                       \
-		if (DEBUG && unlikely(!(cond)))                                                    \
-			panic("%s:%d: %s: assertion " #cond, __FILE__, __LINE__, __func__);        \
+#define ASSERT(cond)                                                                        \
+	do {                                                                                \
+		if (DEBUG && unlikely(!(cond)))                                             \
+			panic("%s:%d: %s: assertion " #cond, __FILE__, __LINE__, __func__); \
 	} while (0)
-#define WARN_ONCE(cond, fmt, ...)                                                                  \
-	do {                                                                                       \
-		static bool warned_;                                                               \
-		if (unlikely(cond) && !warned_) {                                                  \
-			warned_ = true;                                                            \
-			log_warn("%s: " fmt "\n", __func__, ##__VA_ARGS__);                        \
-		}                                                                                  \
+#define WARN_ONCE(cond, fmt, ...)                                           \
+	do {                                                                \
+		static bool warned_;                                        \
+		if (unlikely(cond) && !warned_) {                           \
+			warned_ = true;                                     \
+			log_warn("%s: " fmt "\n", __func__, ##__VA_ARGS__); \
+		}                                                           \
 	} while (0)
 
 #endif

@@ -12,8 +12,8 @@
 void random_bytes(void *p, size_t n);
 u64 random_u64(void);
 void random_add(const void *p, size_t n); /* entropy from a device or a user */
-void random_stir(u64 v);                  /* cheap, any context: say, the TSC at an interrupt */
-bool random_ready(void);                  /* seeded from hardware */
+void random_stir(u64 v);		  /* cheap, any context: say, the TSC at an interrupt */
+bool random_ready(void);		  /* seeded from hardware */
 void random_init(void);
 
 #endif

@@ -20,18 +20,24 @@ struct rcu_head {
 void rcu_read_lock(void);
 void rcu_read_unlock(void);
 #else
-static inline void rcu_read_lock(void) { barrier(); }
-static inline void rcu_read_unlock(void) { barrier(); }
+static inline void rcu_read_lock(void)
+{
+	barrier();
+}
+static inline void rcu_read_unlock(void)
+{
+	barrier();
+}
 #endif
 #define rcu_dereference(p) __atomic_load_n(&(p), __ATOMIC_CONSUME)
-#define rcu_assign(p, v) __atomic_store_n(&(p), v, __ATOMIC_RELEASE)
+#define rcu_assign(p, v)   __atomic_store_n(&(p), v, __ATOMIC_RELEASE)
 
 /* Calls fn(h) in process context on some CPU after a grace period. Never fails. */
 void rcu_call(struct rcu_head *h, void (*fn)(struct rcu_head *h));
-void rcu_synchronize(void);  /* sleeps for a grace period */
-void rcu_drain(void);        /* until all callbacks queued so far have run (leak checks) */
-void rcu_quiescent(void);    /* this CPU passes a quiescent state now (scheduler, timer) */
-void rcu_tick(void);         /* from timer_interrupt(): moves this CPU's callbacks on */
+void rcu_synchronize(void); /* sleeps for a grace period */
+void rcu_drain(void);	    /* until all callbacks queued so far have run (leak checks) */
+void rcu_quiescent(void);   /* this CPU passes a quiescent state now (scheduler, timer) */
+void rcu_tick(void);	    /* from timer_interrupt(): moves this CPU's callbacks on */
 /*
  * The idle loop calls rcu_idle_enter() right before it halts; the interrupt entry calls
  * rcu_idle_exit() when it came from kernel mode, and so does the idle loop after the halt. In

@@ -6,9 +6,23 @@
 #include "core/task.h"
 
 enum {
-	RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_CORE, RLIMIT_RSS, RLIMIT_NPROC,
-	RLIMIT_NOFILE, RLIMIT_MEMLOCK, RLIMIT_AS, RLIMIT_LOCKS, RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE,
-	RLIMIT_NICE, RLIMIT_RTPRIO, RLIMIT_RTTIME, RLIMIT_COUNT,
+	RLIMIT_CPU,
+	RLIMIT_FSIZE,
+	RLIMIT_DATA,
+	RLIMIT_STACK,
+	RLIMIT_CORE,
+	RLIMIT_RSS,
+	RLIMIT_NPROC,
+	RLIMIT_NOFILE,
+	RLIMIT_MEMLOCK,
+	RLIMIT_AS,
+	RLIMIT_LOCKS,
+	RLIMIT_SIGPENDING,
+	RLIMIT_MSGQUEUE,
+	RLIMIT_NICE,
+	RLIMIT_RTPRIO,
+	RLIMIT_RTTIME,
+	RLIMIT_COUNT,
 };
 #define RLIM_INFINITY UINT64_MAX
 
@@ -16,7 +30,8 @@ struct rlimit {
 	u64 cur, max;
 };
 struct rlimits {
-	struct rlimit lim[RLIMIT_COUNT]; /* written under process->signal_lock, read with READ_ONCE */
+	struct rlimit
+		lim[RLIMIT_COUNT]; /* written under process->signal_lock, read with READ_ONCE */
 };
 
 /* The soft limit of current; infinite for kernel threads. */

@@ -24,15 +24,18 @@ typedef struct spinlock {
 } spinlock_t;
 
 /* The address of the code where this is written (inlined or not). */
-#define code_place()                                                                               \
-	({                                                                                         \
-		const void *place_;                                                                \
-		__asm__("lea (%%rip), %0" : "=r"(place_));                                         \
-		place_;                                                                            \
+#define code_place()                                       \
+	({                                                 \
+		const void *place_;                        \
+		__asm__("lea (%%rip), %0" : "=r"(place_)); \
+		place_;                                    \
 	})
 
 #if DEBUG
-#define SPINLOCK_INIT(r) { .rank = (r), .name = #r }
+#define SPINLOCK_INIT(r)                \
+	{                               \
+		.rank = (r), .name = #r \
+	}
 #define spin_init(l, r) (*(l) = (spinlock_t)SPINLOCK_INIT(r))
 /* For a lock that starts as zeros (per-CPU data): gives it its rank. */
 #define spin_set_rank(l, r) ((l)->rank = (r), (l)->name = #r)
@@ -45,13 +48,16 @@ void sleep_check(unsigned allowed);
 /* The spin locks that a CPU holds, innermost first, through printk. For panics and the watchdog. */
 void spin_print_held(unsigned cpu);
 #else
-#define SPINLOCK_INIT(r) { 0 }
-#define spin_init(l, r) (*(l) = (spinlock_t){ 0 })
+#define SPINLOCK_INIT(r) \
+	{                \
+		0        \
+	}
+#define spin_init(l, r)	    (*(l) = (spinlock_t){ 0 })
 #define spin_set_rank(l, r) ((void)(l))
 static inline void spin_check_acquire(spinlock_t *l, bool nested) {}
 static inline void spin_note_acquired(spinlock_t *l, const void *place) {}
 static inline void spin_note_release(spinlock_t *l) {}
-#define spin_held(l) true
+#define spin_held(l)	    true
 static inline void sleep_check(unsigned allowed) {}
 static inline void spin_print_held(unsigned cpu) {}
 #endif

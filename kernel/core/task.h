@@ -22,13 +22,13 @@
 #include "core/wait.h"
 #include "lib/tree.h"
 
-struct aspace;     /* mm/aspace.h */
+struct aspace;	   /* mm/aspace.h */
 struct fd_table;   /* fs/fdtable.h */
 struct fs_context; /* fs/context.h: root, cwd, umask, mount table */
-struct process;    /* proc/process.h: the thread group */
+struct process;	   /* proc/process.h: the thread group */
 struct container;  /* container/container.h */
 struct trapframe;  /* arch/x86/trap.h */
-struct rlimits;    /* core/rlimit.h */
+struct rlimits;	   /* core/rlimit.h */
 
 enum task_state { TASK_NEW, TASK_RUNNABLE, TASK_SLEEPING, TASK_DEAD };
 
@@ -53,84 +53,87 @@ struct restart {
 	u64 arg[5];
 };
 
-struct sched_entity { /* proc/sched's; R: runqueue lock of its CPU */
+struct sched_entity {	       /* proc/sched's; R: runqueue lock of its CPU */
 	struct tree_node node; /* R: in its queue */
-	u64 vruntime;          /* R: weighted ns; of real-time policies: order of arrival */
-	u32 cpu;               /* R: where it runs or last ran */
-	u32 slowness;          /* R: vruntime per ns of run time, 16.16; from nice and policy */
-	bool on_queue;         /* R */
-	bool on_cpu;           /* its stack is in use: no other CPU may run it */
-	s8 nice;               /* R */
-	u8 policy;             /* R: SCHED_* */
-	u8 rt_priority;        /* R: 1..99 for SCHED_FIFO and SCHED_RR, else 0 */
+	u64 vruntime;	       /* R: weighted ns; of real-time policies: order of arrival */
+	u32 cpu;	       /* R: where it runs or last ran */
+	u32 slowness;	       /* R: vruntime per ns of run time, 16.16; from nice and policy */
+	bool on_queue;	       /* R */
+	bool on_cpu;	       /* its stack is in use: no other CPU may run it */
+	s8 nice;	       /* R */
+	u8 policy;	       /* R: SCHED_* */
+	u8 rt_priority;	       /* R: 1..99 for SCHED_FIFO and SCHED_RR, else 0 */
 	bool reset_on_fork;    /* R */
-	bool in_system;        /* the last tick hit it in the kernel */
-	u64 affinity;          /* R: bit per CPU */
+	bool in_system;	       /* the last tick hit it in the kernel */
+	u64 affinity;	       /* R: bit per CPU */
 	ktime_t slice_start;   /* R: when it was last put on the CPU */
 	u64 switches_voluntary, switches_involuntary;
 };
 
 struct task {
 	/* Read by entry.S and the switch code: offsets are checked there. */
-	u64 kernel_rsp;   /* 0: of a task that does not run */
-	u64 kstack_top;   /* 8 */
-	u64 work;         /* 16: WORK_*, atomic; only for `current` without atomics to test */
-	u64 user_fsbase;  /* 24 */
-	u64 user_gsbase;  /* 32 */
-	void *fpu;        /* 40: XSAVE area (arch/x86/fpu.c); NULL: initial state, never used */
+	u64 kernel_rsp;	 /* 0: of a task that does not run */
+	u64 kstack_top;	 /* 8 */
+	u64 work;	 /* 16: WORK_*, atomic; only for `current` without atomics to test */
+	u64 user_fsbase; /* 24 */
+	u64 user_gsbase; /* 32 */
+	void *fpu;	 /* 40: XSAVE area (arch/x86/fpu.c); NULL: initial state, never used */
 
 	enum task_state state; /* runqueue lock of its CPU; SLEEPING and back by current itself */
 	spinlock_t lock;
 	ref_t refs;
-	u32 tid;               /* id in the container where it lives; constant but for join/leave */
+	u32 tid; /* id in the container where it lives; constant but for join/leave */
 	struct sched_entity sched;
 
-	struct aspace *aspace;       /* NULL: kernel thread; changed by exec and exit only */
-	struct fd_table *files;      /* counted; changed by current only */
-	struct fs_context *fs;       /* counted; changed by current only */
-	struct process *process;     /* constant */
-	struct cred *cred;           /* replaced by current only; others read under RCU */
-	struct rlimits *rlimits;     /* the process's; constant */
-	struct owner *owner;         /* its container's; changes at join/leave only */
-	struct account *account;     /* what its allocations are charged to: owner's, or a borrowed one */
+	struct aspace *aspace;	 /* NULL: kernel thread; changed by exec and exit only */
+	struct fd_table *files;	 /* counted; changed by current only */
+	struct fs_context *fs;	 /* counted; changed by current only */
+	struct process *process; /* constant */
+	struct cred *cred;	 /* replaced by current only; others read under RCU */
+	struct rlimits *rlimits; /* the process's; constant */
+	struct owner *owner;	 /* its container's; changes at join/leave only */
+	struct account
+		*account; /* what its allocations are charged to: owner's, or a borrowed one */
 	struct container *container;
 
-	struct list thread_node;     /* in process->threads; process tree lock */
-	void *signals;               /* proc/signal.h: private pending set, mask, altstack */
+	struct list thread_node; /* in process->threads; process tree lock */
+	void *signals;		 /* proc/signal.h: private pending set, mask, altstack */
 	struct restart restart;
 	struct task_callback *callbacks; /* pushed atomically by anyone, run by current */
-	uaddr_t clear_tid;           /* set_tid_address(2) */
-	uaddr_t set_child_tid;       /* CLONE_CHILD_SETTID: written by the child when it first runs ... */
-	struct task_callback birth;  /* ... by this */
-	uaddr_t robust_list;         /* set_robust_list(2) */
-	uaddr_t rseq;                /* rseq(2): unused until implemented */
+	uaddr_t clear_tid;		 /* set_tid_address(2) */
+	uaddr_t set_child_tid; /* CLONE_CHILD_SETTID: written by the child when it first runs ... */
+	struct task_callback birth; /* ... by this */
+	uaddr_t robust_list;	    /* set_robust_list(2) */
+	uaddr_t rseq;		    /* rseq(2): unused until implemented */
 	u32 exit_code;
-	bool exiting;                /* in task_exit: no more signals */
-	struct task *vfork_waiter;   /* whom to wake at exec or exit; tree_lock */
-	u64 timer_slack;             /* ns (prctl PR_SET_TIMERSLACK); 0: the default */
+	bool exiting;		   /* in task_exit: no more signals */
+	struct task *vfork_waiter; /* whom to wake at exec or exit; tree_lock */
+	u64 timer_slack;	   /* ns (prctl PR_SET_TIMERSLACK); 0: the default */
 
-	ktime_t utime, stime;        /* ns; own CPU's only, read racily by others */
-	ktime_t time_mark;           /* when the running span began */
+	ktime_t utime, stime; /* ns; own CPU's only, read racily by others */
+	ktime_t time_mark;    /* when the running span began */
 	ktime_t start_time;
 	u64 minor_faults, major_faults;
-	u64 io_read, io_written;     /* bytes through read and write */
-	char name[16];               /* comm (prctl PR_SET_NAME); NUL-terminated */
+	u64 io_read, io_written; /* bytes through read and write */
+	char name[16];		 /* comm (prctl PR_SET_NAME); NUL-terminated */
 
 	void *kstack;
 	struct account *stack_account; /* who pays for kstack; counted */
-	struct account *pids_account;  /* where this thread counts in RES_PIDS; counted; NULL: nowhere */
-	u32 counted_uid;               /* real user it counts for (RLIMIT_NPROC) */
-	bool nproc_exceeded;           /* setuid went beyond RLIMIT_NPROC: exec will fail */
-	struct aspace *dead_aspace;    /* dropped after the last switch, when its tables are not loaded */
-	uaddr_t fault_address;       /* last user fault */
-	u8 uaccess_depth;            /* debug: inside copy_{to,from}_user */
+	struct account
+		*pids_account; /* where this thread counts in RES_PIDS; counted; NULL: nowhere */
+	u32 counted_uid;       /* real user it counts for (RLIMIT_NPROC) */
+	bool nproc_exceeded;   /* setuid went beyond RLIMIT_NPROC: exec will fail */
+	struct aspace
+		*dead_aspace;  /* dropped after the last switch, when its tables are not loaded */
+	uaddr_t fault_address; /* last user fault */
+	u8 uaccess_depth;      /* debug: inside copy_{to,from}_user */
 #if DEBUG
-	struct mutex *mutexes;       /* held, innermost first */
-	u8 rwmutexes[RANK_SPIN];     /* held for reading or writing, by rank */
+	struct mutex *mutexes;	 /* held, innermost first */
+	u8 rwmutexes[RANK_SPIN]; /* held for reading or writing, by rank */
 	u32 rcu_depth;
 #endif
 	u32 allocate_nofail_depth;
-	u32 inject_countdown;        /* debug: fail the n-th allocation from now (core/inject.h) */
+	u32 inject_countdown; /* debug: fail the n-th allocation from now (core/inject.h) */
 	struct rcu_head rcu;
 };
 
@@ -173,7 +176,8 @@ void signal_send_self(int sig);
 /* A synchronous fault of current: forced on it even if blocked (man 2 sigaction, si_code). */
 void signal_fault(int sig, int code, uaddr_t address, int trapno, u64 error_code);
 
-/* ppoll and its like: current's mask becomes the user's for the length of the call. -EINVAL, -EFAULT */
+/* ppoll and its like: current's mask becomes the user's for the length of the call. -EINVAL,
+ * -EFAULT */
 int signal_mask_replace(uaddr_t mask, size_t size);
 void signal_mask_restore(void); /* if no signal ended the call */
 

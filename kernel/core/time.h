@@ -15,9 +15,9 @@
 #include "lib/tree.h"
 
 ktime_t ktime_get(void);
-s64 realtime_get(void);          /* ns since 1970 */
+s64 realtime_get(void); /* ns since 1970 */
 void realtime_set(s64 ns);
-s64 realtime_offset(void);       /* realtime_get() - ktime_get() */
+s64 realtime_offset(void); /* realtime_get() - ktime_get() */
 
 struct timer {
 	struct tree_node node;
@@ -38,7 +38,7 @@ void timer_arm(struct timer *t, ktime_t expires);
 bool timer_cancel(struct timer *t);
 /* As timer_cancel, then waits until fn no longer runs: after it t may be freed. */
 bool timer_cancel_sync(struct timer *t);
-void timer_interrupt(void);      /* arch calls this from the LAPIC timer's handler */
+void timer_interrupt(void); /* arch calls this from the LAPIC timer's handler */
 /*
  * Makes timer_interrupt() run on this CPU at `when` or before, to look after RCU and the log.
  * Takes no lock: for places that may hold any.

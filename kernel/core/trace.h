@@ -10,13 +10,13 @@
 #include "lib/types.h"
 
 enum trace_event {
-	TRACE_SWITCH,   /* a: tid left, b: tid entered */
-	TRACE_SYSCALL,  /* a: number, b: first argument */
-	TRACE_SYSRET,   /* a: number, b: result */
-	TRACE_FAULT,    /* a: address, b: error code */
-	TRACE_SIGNAL,   /* a: signal, b: tid */
-	TRACE_CHARGE,   /* a: resource, b: bytes refused */
-	TRACE_DENIAL,   /* a: call, b: errno */
+	TRACE_SWITCH,	 /* a: tid left, b: tid entered */
+	TRACE_SYSCALL,	 /* a: number, b: first argument */
+	TRACE_SYSRET,	 /* a: number, b: result */
+	TRACE_FAULT,	 /* a: address, b: error code */
+	TRACE_SIGNAL,	 /* a: signal, b: tid */
+	TRACE_CHARGE,	 /* a: resource, b: bytes refused */
+	TRACE_DENIAL,	 /* a: call, b: errno */
 	TRACE_CONTAINER, /* a: id, b: new state */
 	TRACE_EVENTS,
 };

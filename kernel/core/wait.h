@@ -11,7 +11,8 @@
  *		if (err)
  *			break;
  *	}
- *	...				the writer: spin_lock; fill; waitq_wake(&pipe->readers, 1, POLLIN)
+ *	...				the writer: spin_lock; fill; waitq_wake(&pipe->readers, 1,
+ *POLLIN)
  *
  * poll, select and epoll hang a struct waiter with their own callback on any
  * number of queues. Callbacks run under the queue's lock, must not sleep, and
@@ -41,16 +42,19 @@ struct waiter {
 	struct list node; /* W */
 	waiter_fn wake;
 	struct task *task; /* of a sleeper, NULL once woken; NULL for poll's */
-	u32 events;        /* which events it wants; 0: any */
-	bool exclusive;    /* counts against waitq_wake's n */
+	u32 events;	   /* which events it wants; 0: any */
+	bool exclusive;	   /* counts against waitq_wake's n */
 };
 
 struct waitq {
-	spinlock_t lock;   /* W: guards the list */
+	spinlock_t lock; /* W: guards the list */
 	struct list waiters;
 };
 
-#define WAITQ_INIT(q) { SPINLOCK_INIT(RANK_WAITQ), LIST_INIT((q).waiters) }
+#define WAITQ_INIT(q)                                             \
+	{                                                         \
+		SPINLOCK_INIT(RANK_WAITQ), LIST_INIT((q).waiters) \
+	}
 void waitq_init(struct waitq *q);
 void waiter_init(struct waiter *w, waiter_fn wake, u32 events); /* not exclusive, no task */
 
@@ -71,7 +75,8 @@ int waitq_sleep(struct waitq *q, spinlock_t *lock, enum sleep_kind kind, ktime_t
 /* The same under a sleeping lock. */
 int waitq_sleep_mutex(struct waitq *q, struct mutex *lock, enum sleep_kind kind, ktime_t deadline);
 /* As waitq_sleep, but exclusive: waitq_wake(q, 1, ...) wakes only one such sleeper. */
-int waitq_sleep_exclusive(struct waitq *q, spinlock_t *lock, enum sleep_kind kind, ktime_t deadline);
+int waitq_sleep_exclusive(struct waitq *q, spinlock_t *lock, enum sleep_kind kind,
+			  ktime_t deadline);
 
 /* Wakes all non-exclusive waiters that want one of `events` (0: any) and n exclusive ones. */
 void waitq_wake_slow(struct waitq *q, unsigned n, u32 events);

@@ -17,7 +17,7 @@ struct work {
 
 void work_init(struct work *w, void (*fn)(struct work *w));
 void work_queue(struct work *w); /* any context */
-void work_drain(void);           /* sleeps until all that was queued has run */
+void work_drain(void);		 /* sleeps until all that was queued has run */
 void work_init_thread(void);
 
 #endif

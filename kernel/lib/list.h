@@ -14,7 +14,10 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define LIST_INIT(name) { &(name), &(name) }
+#define LIST_INIT(name)          \
+	{                        \
+		&(name), &(name) \
+	}
 
 static inline void list_init(struct list *l)
 {
@@ -65,19 +68,19 @@ static inline void list_splice(struct list *to, struct list *from)
 	list_init(from);
 }
 
-#define list_entry(ptr, type, member) container_of(ptr, type, member)
+#define list_entry(ptr, type, member)  container_of(ptr, type, member)
 #define list_first(head, type, member) list_entry((head)->next, type, member)
-#define list_last(head, type, member) list_entry((head)->prev, type, member)
-#define list_next(pos, member) list_entry((pos)->member.next, __typeof__(*(pos)), member)
+#define list_last(head, type, member)  list_entry((head)->prev, type, member)
+#define list_next(pos, member)	       list_entry((pos)->member.next, __typeof__(*(pos)), member)
 
 /* pos must not be removed inside the loop; list_for_each_safe allows that. */
-#define list_for_each(pos, head, member)                                                           \
-	for (pos = list_entry((head)->next, __typeof__(*pos), member); &pos->member != (head);     \
+#define list_for_each(pos, head, member)                                                       \
+	for (pos = list_entry((head)->next, __typeof__(*pos), member); &pos->member != (head); \
 	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
-#define list_for_each_safe(pos, tmp, head, member)                                                 \
-	for (pos = list_entry((head)->next, __typeof__(*pos), member),                             \
-	    tmp = list_entry(pos->member.next, __typeof__(*pos), member);                          \
-	     &pos->member != (head);                                                               \
+#define list_for_each_safe(pos, tmp, head, member)                        \
+	for (pos = list_entry((head)->next, __typeof__(*pos), member),    \
+	    tmp = list_entry(pos->member.next, __typeof__(*pos), member); \
+	     &pos->member != (head);                                      \
 	     pos = tmp, tmp = list_entry(tmp->member.next, __typeof__(*pos), member))
 
 /* Hash chains: one pointer per bucket. Readers may walk one under RCU. */
@@ -114,13 +117,15 @@ static inline bool hlist_hashed(const struct hlist_node *n)
 	return n->link != NULL;
 }
 
-#define hlist_entry_or_null(p, type, member)                                                       \
-	({ struct hlist_node *hl_p_ = (p); hl_p_ ? container_of(hl_p_, type, member) : NULL; })
-#define hlist_for_each(pos, head, member)                                                          \
-	for (pos = hlist_entry_or_null(__atomic_load_n(&(head)->first, __ATOMIC_CONSUME),          \
-				       __typeof__(*pos), member);                                  \
-	     pos;                                                                                  \
-	     pos = hlist_entry_or_null(__atomic_load_n(&pos->member.next, __ATOMIC_CONSUME),       \
-				       __typeof__(*pos), member))
+#define hlist_entry_or_null(p, type, member)                      \
+	({                                                        \
+		struct hlist_node *hl_p_ = (p);                   \
+		hl_p_ ? container_of(hl_p_, type, member) : NULL; \
+	})
+#define hlist_for_each(pos, head, member)                                                         \
+	for (pos = hlist_entry_or_null(__atomic_load_n(&(head)->first, __ATOMIC_CONSUME),         \
+				       __typeof__(*pos), member);                                 \
+	     pos; pos = hlist_entry_or_null(__atomic_load_n(&pos->member.next, __ATOMIC_CONSUME), \
+					    __typeof__(*pos), member))
 
 #endif

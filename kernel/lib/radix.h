@@ -23,7 +23,7 @@ void radix_init(struct radix *r);
 void *radix_get(const struct radix *r, u64 index); /* NULL: nothing there */
 /* Stores a non-NULL entry where none is: -EEXIST, -ENOMEM (nodes are charged as slab is). */
 int radix_insert(struct radix *r, u64 index, void *entry);
-void *radix_remove(struct radix *r, u64 index);         /* what was there, or NULL */
+void *radix_remove(struct radix *r, u64 index);		      /* what was there, or NULL */
 void *radix_replace(struct radix *r, u64 index, void *entry); /* in place of a present one */
 /* The first entry at or after *index; sets *index to where it stands. NULL: none. */
 void *radix_next(const struct radix *r, u64 *index);

@@ -22,7 +22,8 @@ struct tree {
 	void (*augment)(struct tree_node *n); /* or NULL */
 };
 
-void tree_insert(struct tree *t, struct tree_node *n, struct tree_node *parent, struct tree_node **link);
+void tree_insert(struct tree *t, struct tree_node *n, struct tree_node *parent,
+		 struct tree_node **link);
 void tree_remove(struct tree *t, struct tree_node *n);
 void tree_update(struct tree *t, struct tree_node *n); /* augment n and all above it */
 struct tree_node *tree_first(const struct tree *t);    /* NULL if empty; O(log n) */

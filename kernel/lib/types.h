@@ -29,39 +29,49 @@ typedef u64 uaddr_t; /* an address in the current user address space, untrusted 
 typedef u64 paddr_t; /* a physical address */
 typedef s64 ktime_t; /* nanoseconds of the monotonic clock, or a span of them */
 
-#define KTIME_NEVER INT64_MAX
-#define NSEC_PER_SEC 1000000000L
+#define KTIME_NEVER   INT64_MAX
+#define NSEC_PER_SEC  1000000000L
 #define NSEC_PER_MSEC 1000000L
 #define NSEC_PER_USEC 1000L
 
 #define PAGE_SHIFT 12
-#define PAGE_SIZE 4096UL
-#define PAGE_MASK (PAGE_SIZE - 1)
+#define PAGE_SIZE  4096UL
+#define PAGE_MASK  (PAGE_SIZE - 1)
 
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
+#define likely(x)     __builtin_expect(!!(x), 1)
+#define unlikely(x)   __builtin_expect(!!(x), 0)
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) ({ __typeof__(a) min_a_ = (a); __typeof__(b) min_b_ = (b); min_a_ < min_b_ ? min_a_ : min_b_; })
-#define MAX(a, b) ({ __typeof__(a) max_a_ = (a); __typeof__(b) max_b_ = (b); max_a_ > max_b_ ? max_a_ : max_b_; })
-#define ALIGN_UP(x, a) (((x) + ((__typeof__(x))(a) - 1)) & ~((__typeof__(x))(a) - 1))
-#define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a) - 1))
-#define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
-#define BIT(n) (1UL << (n))
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define MIN(a, b)                                  \
+	({                                         \
+		__typeof__(a) min_a_ = (a);        \
+		__typeof__(b) min_b_ = (b);        \
+		min_a_ < min_b_ ? min_a_ : min_b_; \
+	})
+#define MAX(a, b)                                  \
+	({                                         \
+		__typeof__(a) max_a_ = (a);        \
+		__typeof__(b) max_b_ = (b);        \
+		max_a_ > max_b_ ? max_a_ : max_b_; \
+	})
+#define ALIGN_UP(x, a)			(((x) + ((__typeof__(x))(a)-1)) & ~((__typeof__(x))(a)-1))
+#define ALIGN_DOWN(x, a)		((x) & ~((__typeof__(x))(a)-1))
+#define DIV_ROUND_UP(n, d)		(((n) + (d)-1) / (d))
+#define BIT(n)				(1UL << (n))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
-#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define READ_ONCE(x)	 (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
-#define barrier() __asm__ volatile("" ::: "memory")
+#define barrier()	 __asm__ volatile("" ::: "memory")
 
-#define __printf(f, a) __attribute__((format(printf, f, a)))
-#define __noreturn __attribute__((noreturn))
-#define __packed __attribute__((packed))
-#define __aligned(n) __attribute__((aligned(n)))
-#define __must_check __attribute__((warn_unused_result))
-#define __noinline __attribute__((noinline))
+#define __printf(f, a)	__attribute__((format(printf, f, a)))
+#define __noreturn	__attribute__((noreturn))
+#define __packed	__attribute__((packed))
+#define __aligned(n)	__attribute__((aligned(n)))
+#define __must_check	__attribute__((warn_unused_result))
+#define __noinline	__attribute__((noinline))
 #define __inline_always inline __attribute__((always_inline))
-#define __init __attribute__((section(".init.text"), cold)) /* freed after boot */
-#define __initdata __attribute__((section(".init.data")))
-#define __cacheline __aligned(64)
+#define __init		__attribute__((section(".init.text"), cold)) /* freed after boot */
+#define __initdata	__attribute__((section(".init.data")))
+#define __cacheline	__aligned(64)
 
 #endif

@@ -1,0 +1,17 @@
+# Checks and files for editors. Included by the top Makefile.
+
+.PHONY: lint fmt compile_commands.json
+lint: ## layers, cycles, words, licence lines, layout, citations in doc/
+	@tools/lint
+
+FMT := $(shell git ls-files -co --exclude-standard -- 'kernel/*.[ch]' 'user/*.[ch]' 'host/*.[ch]' \
+	'tests/*.[ch]' 'tools/*.[ch]' 2>/dev/null)
+fmt: ## lay out all C files (clang-format)
+	@clang-format -i $(FMT)
+
+# One entry per kernel source, from the very line that compiles it.
+compile_commands.json: $(GEN)/syscalls.h ## for clangd and other editors' helpers
+	@for f in $(filter %.c,$(KSRC)); do \
+		printf '{"directory": "%s", "file": "%s", "command": "%s"}\n' "$(CURDIR)" "$$f" \
+		    "$(CC) $(filter-out -MMD -MP,$(KFLAGS)) -c $$f"; \
+	done | sed '1s/^/[\n/; $$!s/$$/,/; $$s/$$/\n]/' >$@
