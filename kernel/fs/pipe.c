@@ -4,9 +4,14 @@
  *
  * A pipe is a ring of bytes on pages that are allocated when they are first
  * written and given back as they are drained, so an idle pipe holds none but a
- * spare. head and tail count all bytes ever written and read:
+ * spare (and a page that was not read to its end). head and tail are positions
+ * that only rewind, to the start of a page, when the pipe is empty:
  *
- *	tail <= head <= tail + size;  byte n stands in page (n / 4096) % pages
+ *	tail <= head <= start of tail's page + size
+ *	byte n stands in slot (n / 4096) % pages
+ *
+ * So a slot never holds bytes of two laps: the page that is being read takes no
+ * new bytes before it is read to its end, as on Linux.
  *
  * Writes of at most PIPE_BUF bytes go in whole or wait for room. Pages are
  * charged to the writer.
@@ -87,7 +92,7 @@ static u64 pipe_size(const struct pipe *p)
 
 static u64 pipe_room(const struct pipe *p)
 {
-	return pipe_size(p) - (p->head - p->tail);
+	return ALIGN_DOWN(p->tail, PAGE_SIZE) + pipe_size(p) - p->head;
 }
 
 static struct page **pipe_slot(struct pipe *p, u64 position)
@@ -158,11 +163,8 @@ static s64 pipe_take(struct pipe *p, struct uio *u)
 		if ((u64)k < want)
 			break;
 	}
-	if (p->tail == p->head && (p->tail & PAGE_MASK) && !p->spare) {
-		/* Empty: what comes next may begin on a fresh page. */
-		slot_drain(p, pipe_slot(p, p->tail));
-		p->head = p->tail = ALIGN_UP(p->tail, PAGE_SIZE);
-	}
+	if (p->tail == p->head) /* what comes next begins at the start of the same page */
+		p->head = p->tail = ALIGN_DOWN(p->tail, PAGE_SIZE);
 	return done ? (s64)done : k;
 }
 
@@ -487,7 +489,8 @@ s64 pipe_set_size(struct file *f, u64 size)
 	if (DIV_ROUND_UP(p->head, PAGE_SIZE) - p->tail / PAGE_SIZE <= pages) {
 		for (u64 n = p->tail / PAGE_SIZE; n * PAGE_SIZE < p->head; n++)
 			ring[n & (pages - 1)] = p->ring[n & (p->pages - 1)];
-		if (p->head == p->tail && *pipe_slot(p, p->head))
+		/* A page without bytes: of an empty pipe, or of a write that faulted. */
+		if (!(p->head & PAGE_MASK) && pipe_room(p) && *pipe_slot(p, p->head))
 			slot_drain(p, pipe_slot(p, p->head));
 		struct page **old = p->ring;
 		p->ring = ring;

@@ -76,6 +76,42 @@ static void capacity(void)
 	close_pipe();
 }
 
+/* Byte k of the stream is k % 251: whatever the order of writes and reads, it comes out so. */
+static void laps(void)
+{
+	static const int sizes[] = { 65536, 4096, 16384 };
+	static unsigned char in[1 << 17], out[1 << 17];
+	unsigned seed = 1;
+
+	for (size_t s = 0; s < COUNT(sizes); s++) {
+		long written = 0, seen = 0;
+		open_pipe(O_NONBLOCK);
+		EQ(fcntl(p[0], F_SETPIPE_SZ, sizes[s]), sizes[s]);
+		for (int round = 0; round < 2000; round++) {
+			seed = seed * 1103515245 + 12345;
+			long want = 1 + (seed >> 8) % (round & 1 ? 9000 : 700);
+			for (long k = 0; k < want; k++)
+				in[k] = (written + k) % 251;
+			ssize_t n = write(p[1], in, want);
+			written += n > 0 ? n : 0;
+			if (round % 500 == 250)
+				fcntl(p[0], F_SETPIPE_SZ, sizes[s] * (round % 1000 == 250 ? 4 : 1));
+			n = read(p[0], out, 1 + (seed >> 4) % 8000);
+			for (ssize_t k = 0; k < n; k++)
+				if (out[k] != (seen + k) % 251) {
+					FAIL("byte %ld of a pipe of %d", seen + k, sizes[s]);
+					tap_end();
+				}
+			seen += n > 0 ? n : 0;
+			CHECK(n != -1 || seen == written);
+		}
+		int left;
+		OK(ioctl(p[0], FIONREAD, &left));
+		EQ(left, written - seen);
+		close_pipe();
+	}
+}
+
 /* Writers of up to PIPE_BUF never mix; more of them may. */
 static void atomicity(void)
 {
@@ -428,7 +464,7 @@ static void splice_family(void)
 }
 
 static const struct tap_case cases[] = {
-	T(basics),    T(capacity),    T(atomicity),	T(blocking),
+	T(basics),    T(capacity),    T(laps),	T(atomicity),	T(blocking),
 	T(fifos),     T(poll_states), T(poll_waits),	T(masks_while_waiting),
 	T(ping_pong), T(select_call), T(splice_family),
 };
