@@ -244,6 +244,7 @@ void locks_release(struct file *f)
 #define LOCK_EX 2
 #define LOCK_NB 4
 #define LOCK_UN 8
+#define LOCK_MAND 32 /* taken and ignored, as by Linux since 5.18 */
 
 static int flock_file(struct file *f, u32 op)
 {
@@ -272,6 +273,8 @@ s64 sys_flock(int fd, u32 op)
 	struct fd_ref r;
 	int err;
 
+	if (op & LOCK_MAND)
+		return 0;
 	if ((op & ~LOCK_NB) != LOCK_SH && (op & ~LOCK_NB) != LOCK_EX && (op & ~LOCK_NB) != LOCK_UN)
 		return -EINVAL;
 	err = fd_begin(fd, &r);

@@ -332,6 +332,7 @@ static int own_dir_permission(struct inode *i, u32 mask)
 static const struct inode_ops own_dir_inode_ops = {
 	.lookup = pseudo_lookup,
 	.permission = own_dir_permission,
+	.setattr = pseudo_setattr,
 };
 
 static const struct inode_ops dir_inode_ops = {

@@ -7,6 +7,7 @@
  * taken only if somebody else may have the file: a count above one, or a table
  * of descriptors that is shared.
  */
+#include "arch/x86/mmu.h"
 #include "fs/internal.h"
 #include "syscalls.h"
 
@@ -92,7 +93,8 @@ static inline s64 transfer_at(struct fd_ref r, struct uio *u, s64 pos, transfer_
 /* The checks on a plain buffer, in Linux's order; *n is cut to what one call moves. */
 static inline s64 buffer_check(uaddr_t buf, size_t *n)
 {
-	if (unlikely(!user_range_ok(buf, *n)))
+	/* A stack here ends where user space does: only what no space could hold is refused at once. */
+	if (unlikely(buf > USER_END || *n > USER_END))
 		return -EFAULT;
 	*n = MIN(*n, (size_t)RW_COUNT_MAX);
 	return 0;
@@ -217,14 +219,18 @@ static s64 transfer_vector(int fd, uaddr_t iov, u64 count, s64 pos, int flags, b
 	ret = fd_begin(fd, &r);
 	if (ret)
 		return ret;
-	ret = write ? write_check(r.file) : read_check(r.file);
-	if (!ret && pos != POS_NONE && r.file->ops->no_seek)
+	if (pos != POS_NONE && r.file->ops->no_seek)
 		ret = -ESPIPE;
+	else
+		ret = write ? write_check(r.file) : read_check(r.file);
+	if (ret == -EISDIR)
+		ret = 0; /* which only a read of something finds out */
 	if (!ret)
-		ret = uio_init_iovec(&u, &a, iov, count);
+		ret = uio_init_iovec(&u, &a, iov, (u32)count); /* 32 bits count, as on Linux */
 	if (!ret) {
-		ret = rwf_check(flags, write);
-		if (!ret) {
+		if (u.left)
+			ret = rwf_check(flags, write);
+		if (!ret && u.left) {
 			u.append = flags & RWF_APPEND;
 			ret = pos == POS_NONE ? transfer_here(r, &u, fn) : transfer_at(r, &u, pos, fn);
 			if (ret > 0 && write && file_sync_written(r.file, flags))

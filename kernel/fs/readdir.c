@@ -134,7 +134,8 @@ static s64 getdents_file(struct fd_ref r, struct getdents *g)
 
 static s64 getdents_fd(int fd, uaddr_t to, u32 size, bool old)
 {
-	struct getdents g = { .to = to, .room = size, .old = old };
+	/* The size is an int to Linux: a negative one holds nothing. */
+	struct getdents g = { .to = to, .room = (s32)size < 0 ? 0 : size, .old = old };
 	struct fd_ref r;
 	s64 ret = fd_begin(fd, &r);
 

@@ -97,26 +97,51 @@ static void tmpfs_punch(struct inode *i, u64 off, u64 end)
 	tmpfs_give_back(i);
 }
 
+/* More than could ever fit, so that it need not be tried. */
+static bool tmpfs_hopeless(struct tmpfs *t, u64 pages)
+{
+	struct page_stats s;
+
+	page_stats(&s);
+	return pages > s.total || (t->max_blocks && pages > t->max_blocks) ||
+	       (s64)(pages << PAGE_SHIFT) > account_available(current->account, RES_MEMORY);
+}
+
+/* Drops the pages of [first, last) in which nobody has written: what a failed call made. */
+static void tmpfs_unallocate(struct inode *i, u64 first, u64 last)
+{
+	for (; first < last; first++) {
+		struct page *p = mapping_find(i->mapping, first);
+		bool unused = p && !(READ_ONCE(p->flags) & PG_DIRTY) && !READ_ONCE(p->mapcount);
+
+		if (p)
+			page_put(p);
+		if (unused)
+			mapping_remove_range(i->mapping, first, first);
+		if (first % 64 == 63)
+			resched_point();
+	}
+	tmpfs_give_back(i);
+}
+
 static int tmpfs_allocate(struct inode *i, u64 off, u64 end)
 {
-	struct tmpfs *t = tmpfs_of(i->sb);
-	u64 index = off >> PAGE_SHIFT, last = DIV_ROUND_UP(end, PAGE_SIZE);
+	u64 first = off >> PAGE_SHIFT, last = DIV_ROUND_UP(end, PAGE_SIZE), index;
 	struct page *p;
-	int err;
+	int err = 0;
 
-	if (t->max_blocks && last - index > t->max_blocks)
+	if (tmpfs_hopeless(tmpfs_of(i->sb), last - first))
 		return -ENOSPC;
-	for (; index < last; index++) {
-		if (signal_pending())
-			return -EINTR;
-		err = tmpfs_get_page(i, index, false, &p);
-		if (err)
-			return err == -ENOMEM ? -ENOSPC : err;
-		page_put(p);
+	for (index = first; index < last && !err; index++) {
+		err = signal_pending() ? -EINTR : tmpfs_get_page(i, index, false, &p);
+		if (!err)
+			page_put(p);
 		if (index % 64 == 63)
 			resched_point();
 	}
-	return 0;
+	if (err)
+		tmpfs_unallocate(i, first, index);
+	return err == -ENOMEM ? -ENOSPC : err;
 }
 
 static int tmpfs_fallocate(struct file *f, int mode, u64 off, u64 len)
