@@ -112,7 +112,7 @@ static void tmpfs_unallocate(struct inode *i, u64 first, u64 last)
 {
 	for (; first < last; first++) {
 		struct page *p = mapping_find(i->mapping, first);
-		bool unused = p && !(READ_ONCE(p->flags) & PG_DIRTY) && !READ_ONCE(p->mapcount);
+		bool unused = p && !(READ_ONCE(p->flags) & PG_DIRTY);
 
 		if (p)
 			page_put(p);
