@@ -65,16 +65,18 @@ static inline void page_become_anon(struct page *p)
 	page_use_add(USE_ANON, 1);
 }
 
-/* Puts n fresh pages at va and up, where nothing is: those that went in are NULLed. */
-static int anon_commit(struct vma *v, u64 va, struct page **pages, unsigned n)
+/*
+ * Puts n fresh pages at va and up, where nothing is: those that went in are NULLed.
+ * e: the entry of va if its table existed (it still does: as->lock is held), or NULL.
+ */
+static int anon_commit(struct vma *v, u64 va, pte_t *e, struct page **pages, unsigned n)
 {
 	struct aspace *as = v->as;
 	u64 flags = vma_pte_flags(v) | PTE_WRITE | PTE_DIRTY;
 	unsigned done = 0;
 
 	spin_lock(&as->pt_lock);
-	pte_t *e = pt_make(as, va);
-	if (unlikely(!e)) {
+	if (unlikely(!e) && !(e = pt_make(as, va))) {
 		spin_unlock(&as->pt_lock);
 		return -ENOMEM;
 	}
@@ -104,7 +106,7 @@ static int anon_write(struct vma *v, u64 va, pte_t *e)
 	}
 	if (unlikely(!n))
 		return -ENOMEM;
-	int err = anon_commit(v, va, pages, n);
+	int err = anon_commit(v, va, e, pages, n);
 	for (unsigned i = 0; i < n; i++)
 		if (unlikely(pages[i]))
 			page_put(pages[i]);
@@ -130,9 +132,9 @@ static int anon_read(struct vma *v, u64 va)
 
 /*
  * A private copy of `from` (NULL: zeros) goes where the entry is still `old`.
- * What was there is dropped after the flush.
+ * What was there is dropped after the flush. e: as for anon_commit.
  */
-static int copy_in(struct vma *v, u64 va, struct page *from, pte_t old)
+static int copy_in(struct vma *v, u64 va, pte_t *e, struct page *from, pte_t old)
 {
 	struct aspace *as = v->as;
 	struct page *copy = page_alloc(0, from ? 0 : PAGE_ZERO, as->account);
@@ -143,7 +145,8 @@ static int copy_in(struct vma *v, u64 va, struct page *from, pte_t old)
 	if (from)
 		page_copy(page_virt(copy), page_virt(from));
 	spin_lock(&as->pt_lock);
-	pte_t *e = pt_make(as, va);
+	if (!e)
+		e = pt_make(as, va);
 	if (unlikely(!e || *e != old)) {
 		err = e ? 0 : -ENOMEM;
 		spin_unlock(&as->pt_lock);
@@ -175,7 +178,7 @@ static int private_write(struct vma *v, u64 va, pte_t *e, pte_t old)
 	struct aspace *as = v->as;
 
 	if (old & PTE_SPECIAL)
-		return copy_in(v, va, NULL, old);
+		return copy_in(v, va, e, NULL, old);
 	spin_lock(&as->pt_lock);
 	if (unlikely(*e != old)) {
 		spin_unlock(&as->pt_lock);
@@ -189,7 +192,7 @@ static int private_write(struct vma *v, u64 va, pte_t *e, pte_t old)
 	}
 	page_get(p);
 	spin_unlock(&as->pt_lock);
-	int err = copy_in(v, va, p, old);
+	int err = copy_in(v, va, e, p, old);
 	page_put(p);
 	return err;
 }
@@ -313,7 +316,7 @@ static int file_fault(struct vma *v, u64 va, bool write)
 		}
 		return file_commit(v, va, p, write);
 	}
-	err = copy_in(v, va, p, 0);
+	err = copy_in(v, va, NULL, p, 0);
 	page_put(p);
 	return err;
 }

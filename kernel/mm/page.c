@@ -25,7 +25,9 @@
 #include "lib/string.h"
 
 #define STOCK_MAX   128
-#define STOCK_BATCH 64
+#define STOCK_ORDER 6
+#define STOCK_BATCH (1u << STOCK_ORDER)
+#define BULK_MIN    8 /* so many pages are taken and given past the stock */
 #define POISON_FREE 0x5a5a5a5a5a5a5a5aull
 
 struct buddy buddy = { .lock = SPINLOCK_INIT(RANK_PAGE_ALLOC) };
@@ -111,20 +113,49 @@ static bool buddy_may_take(u64 n, u32 flags)
 	return (flags & PAGE_KERNEL) || buddy.nfree + buddy.deferred >= n + reserve_pages;
 }
 
-static bool stock_fill(struct page_stock *s, u32 flags)
+/* Neighbouring pages as the blocks that they make up. Under buddy.lock. */
+void buddy_give_run(u64 pfn, u64 n)
+{
+	u64 end = pfn + n;
+
+	while (pfn < end) {
+		unsigned order = MIN(__builtin_ctzl(pfn), PAGE_ORDER_MAX);
+		while (pfn + (1ul << order) > end)
+			order--;
+		buddy_give(page_of_pfn(pfn), order);
+		pfn += 1ul << order;
+	}
+}
+
+/* Pages that were allocated together mostly come back together: up or down in a run. */
+static void buddy_give_pages(struct page **pages, u32 n)
 {
 	spin_lock(&buddy.lock);
-	if (buddy_may_take(STOCK_BATCH, flags)) {
-		while (s->count < STOCK_BATCH) {
-			struct page *p = buddy_take(0);
-			if (!p)
-				break;
-			s->page[s->count++] = p;
-		}
-	} else if ((flags & PAGE_KERNEL) || buddy_may_take(1, flags)) {
-		struct page *p = buddy_take(0);
-		if (p)
-			s->page[s->count++] = p;
+	for (u32 i = 0, j; i < n; i = j) {
+		s64 step = i + 1 < n ? pages[i + 1] - pages[i] : 0;
+		j = i + 1;
+		if (step == 1 || step == -1)
+			while (j < n && pages[j] - pages[j - 1] == step)
+				j++;
+		buddy_give_run(page_pfn(step == -1 ? pages[j - 1] : pages[i]), j - i);
+	}
+	spin_unlock(&buddy.lock);
+}
+
+/* In one block if there is one, so that pages used one after the other are neighbours. */
+static bool stock_fill(struct page_stock *s, u32 flags)
+{
+	struct page *p = NULL;
+
+	spin_lock(&buddy.lock);
+	if (buddy_may_take(STOCK_BATCH, flags) && (p = buddy_take(STOCK_ORDER)))
+		for (u32 i = STOCK_BATCH; i-- > 0;)
+			s->page[s->count++] = p + i;
+	while (!p && s->count < STOCK_BATCH / 2 && buddy_may_take(1, flags)) {
+		struct page *single = buddy_take(0);
+		if (!single)
+			break;
+		s->page[s->count++] = single;
 	}
 	spin_unlock(&buddy.lock);
 	return s->count > 0;
@@ -133,10 +164,7 @@ static bool stock_fill(struct page_stock *s, u32 flags)
 /* The oldest n pages of the stack go back; what is left is what the cache still holds. */
 static void stock_spill(struct page_stock *s, u32 n)
 {
-	spin_lock(&buddy.lock);
-	for (u32 i = 0; i < n; i++)
-		buddy_give(s->page[i], 0);
-	spin_unlock(&buddy.lock);
+	buddy_give_pages(s->page, n);
 	s->count -= n;
 	memmove(s->page, s->page + n, s->count * sizeof(s->page[0]));
 }
@@ -233,6 +261,26 @@ uncharge:
 	return NULL;
 }
 
+/* 2^order neighbours as single pages: how many (all or none). */
+static unsigned bulk_block(struct page **out, unsigned order, u32 flags, struct account *account)
+{
+	unsigned n = 1u << order;
+	struct page *p = NULL;
+
+	spin_lock(&buddy.lock);
+	if (buddy_may_take(n, flags))
+		p = buddy_take(order);
+	spin_unlock(&buddy.lock);
+	if (!p)
+		return 0;
+	for (unsigned i = 0; i < n; i++) {
+		p[i].order = 0;
+		page_prepare(&p[i], flags, account);
+		out[i] = &p[i];
+	}
+	return n;
+}
+
 unsigned page_alloc_bulk(struct page **out, unsigned n, u32 flags, struct account *account)
 {
 	struct page_stock *s = &percpu_this(page_stock);
@@ -242,6 +290,8 @@ unsigned page_alloc_bulk(struct page **out, unsigned n, u32 flags, struct accoun
 		return 0;
 	if (account && charge(account, RES_MEMORY, n * PAGE_SIZE))
 		return 0;
+	if (n >= BULK_MIN)
+		got = bulk_block(out, 31 - __builtin_clz(n), flags, account);
 	while (got < n && (s->count || stock_fill(s, flags))) {
 		struct page *p = s->page[--s->count];
 		p->order = 0;
@@ -253,8 +303,8 @@ unsigned page_alloc_bulk(struct page **out, unsigned n, u32 flags, struct accoun
 	return got;
 }
 
-/* The state machine's way down, less the charge. */
-static inline void page_release(struct page *p)
+/* The state machine's way down, but for the charge and the place where it goes. */
+static inline void page_retire(struct page *p)
 {
 	BUG_IF(p->refs < 0, "double free: pfn=%lx refs=%d flags=%x", page_pfn(p), p->refs,
 	       p->flags);
@@ -269,6 +319,11 @@ static inline void page_release(struct page *p)
 		page_poison(p, p->order);
 		kasan_poison(page_virt(p), PAGE_SIZE << p->order);
 	}
+}
+
+static inline void page_release(struct page *p)
+{
+	page_retire(p);
 	if (likely(!p->order)) {
 		stock_push(p);
 		return;
@@ -292,6 +347,7 @@ void page_put_many(struct page **pages, size_t n)
 {
 	struct account *a = NULL;
 	s64 owed = 0;
+	size_t k = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct page *p = pages[i];
@@ -305,10 +361,21 @@ void page_put_many(struct page **pages, size_t n)
 		}
 		if (a)
 			owed += PAGE_SIZE << p->order;
-		page_release(p);
+		if (unlikely(p->order)) {
+			page_release(p);
+			continue;
+		}
+		page_retire(p);
+		pages[k++] = p;
 	}
 	if (owed)
 		uncharge(a, RES_MEMORY, owed);
+	if (k >= STOCK_BATCH / 2) {
+		buddy_give_pages(pages, k);
+		return;
+	}
+	for (size_t i = 0; i < k; i++)
+		stock_push(pages[i]);
 }
 
 int page_recharge(struct page *p, struct account *to)

@@ -95,7 +95,7 @@ static inline void page_put(struct page *p) /* frees (all of the block) at zero 
 	if (now <= 0)
 		page_free_last(p);
 }
-void page_put_many(struct page **pages, size_t n); /* uncharges in few steps */
+void page_put_many(struct page **pages, size_t n); /* uncharges in few steps; uses up pages[] */
 /* For finding pages without a lock: false if p is free. */
 static inline bool page_get_unless_free(struct page *p)
 {

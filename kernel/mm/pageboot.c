@@ -146,17 +146,11 @@ static __init void chunks_choose(void)
 	}
 }
 
-/* Hands [start, end), all of it without an owner, to the buddy system. Under buddy.lock. */
+/* Hands [pfn, end), all of it without an owner, to the buddy system. Under buddy.lock. */
 static void give_range(u64 pfn, u64 end)
 {
-	while (pfn < end) {
-		unsigned order = pfn ? MIN(__builtin_ctzl(pfn), PAGE_ORDER_MAX) : PAGE_ORDER_MAX;
-		while (pfn + (1ul << order) > end)
-			order--;
-		buddy_give(page_of_pfn(pfn), order);
-		buddy.total += 1ul << order;
-		pfn += 1ul << order;
-	}
+	buddy.total += end - pfn;
+	buddy_give_run(pfn, end - pfn);
 }
 
 static __init void reserve_range(u64 pfn, u64 end)

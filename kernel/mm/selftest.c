@@ -72,9 +72,9 @@ static void page_turn(struct slot *s, u64 r)
 
 static void page_stress(void *arg)
 {
-	u64 state = 88172645463325252ull + this_cpu()->id * 977;
+	u64 state = 88172645463325252ull + this_cpu()->id * 977 + *(u64 *)arg;
 
-	for (unsigned i = 0; i < 20000; i++) {
+	for (unsigned i = 0; i < 1000; i++) {
 		u64 r = random_next(&state);
 		struct slot *s = &slots[r % SLOTS];
 		spin_lock(&s->lock);
@@ -86,7 +86,8 @@ static void page_stress(void *arg)
 static void test_pages(void)
 {
 	slots_init();
-	smp_call_all(page_stress, NULL);
+	for (u64 round = 0; round < ROUNDS; round++, resched_point())
+		smp_call_all(page_stress, &round);
 	for (unsigned i = 0; i < SLOTS; i++)
 		if (slots[i].page)
 			page_put(slots[i].page);
@@ -117,9 +118,9 @@ static void object_turn(struct slot *s, u64 r)
 
 static void slab_stress(void *arg)
 {
-	u64 state = 1234567890123ull + this_cpu()->id * 31337;
+	u64 state = 1234567890123ull + this_cpu()->id * 31337 + *(u64 *)arg;
 
-	for (unsigned i = 0; i < 20000; i++) {
+	for (unsigned i = 0; i < 1000; i++) {
 		u64 r = random_next(&state);
 		struct slot *s = &slots[r % SLOTS];
 		spin_lock(&s->lock);
@@ -131,7 +132,8 @@ static void slab_stress(void *arg)
 static void test_slab(void)
 {
 	slots_init();
-	smp_call_all(slab_stress, NULL);
+	for (u64 round = 0; round < ROUNDS; round++, resched_point())
+		smp_call_all(slab_stress, &round);
 	for (unsigned i = 0; i < SLOTS; i++)
 		kfree(slots[i].object);
 }
