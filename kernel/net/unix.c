@@ -3,7 +3,7 @@
  * unix.c - AF_UNIX stream sockets (man 7 unix).
  *
  * Two connected sockets point to each other, each counting the other; a sender
- * appends chunks to its peer's queue, up to the peer's receive_size bytes. A
+ * appends chunks to its peer's queue, up to its own send_size bytes. A
  * listening socket holds the sockets that were connected to it and wait for
  * accept(). Closing takes the socket out of its peer (which then reads the end,
  * or -ECONNRESET if it had sent what was never read) and drops what is queued.
@@ -122,6 +122,14 @@ static int unix_pair(struct socket *a, struct socket *b)
 	return 0;
 }
 
+/* What a wait with a time-out of the socket's own ends with: it is not restarted (man 7 signal). */
+static int wait_result(int err, ktime_t deadline)
+{
+	if (err == -ETIMEDOUT)
+		return -EAGAIN;
+	return err == -ERESTARTSYS && deadline != KTIME_NEVER ? -EINTR : err;
+}
+
 /* Waits until the listener has room in its queue, which is then kept for the caller. */
 static int listener_reserve(struct unix_socket *l, bool wait, ktime_t deadline)
 {
@@ -141,7 +149,7 @@ static int listener_reserve(struct unix_socket *l, bool wait, ktime_t deadline)
 	if (!err)
 		l->pending_count++;
 	spin_unlock(&l->lock);
-	return err == -ETIMEDOUT ? -EAGAIN : err;
+	return wait_result(err, deadline);
 }
 
 /* The server's end of a new connection, put into the listener's queue. */
@@ -190,13 +198,13 @@ static int unix_connect(struct socket *s, const struct sockaddr_any *a, u32 leng
 	struct unix_socket *u = unix_of(s), *l;
 	int err;
 
-	if (READ_ONCE(u->state) == UNIX_CONNECTED)
-		return -EISCONN;
-	if (READ_ONCE(u->state) != UNIX_NEW)
-		return -EINVAL;
 	err = unix_find(a, length, &l);
 	if (err)
 		return err;
+	if (READ_ONCE(u->state) != UNIX_NEW) {
+		socket_put(&l->socket);
+		return READ_ONCE(u->state) == UNIX_CONNECTED ? -EISCONN : -EINVAL;
+	}
 	mutex_lock(&u->writer); /* one connect at a time */
 	err = u->state == UNIX_NEW ? listener_reserve(l, wait, deadline_of(s->send_timeout)) : -EISCONN;
 	if (!err)
@@ -247,7 +255,7 @@ static int unix_accept(struct socket *s, bool wait, struct socket **out)
 	}
 	spin_unlock(&u->lock);
 	*out = client ? &client->socket : NULL;
-	return err == -ETIMEDOUT ? -EAGAIN : err;
+	return wait_result(err, deadline);
 }
 
 /* --- sending --- */
@@ -261,7 +269,7 @@ static int chunk_deliver(struct unix_socket *u, struct unix_socket *p, struct un
 	while (!err) {
 		if (p->state == UNIX_CLOSED || p->no_receive || READ_ONCE(u->no_send))
 			err = -EPIPE;
-		else if (!p->queued || p->queued + c->length <= p->socket.receive_size)
+		else if (!p->queued || p->queued + c->length <= u->socket.send_size)
 			break;
 		else
 			err = wait ? waitq_sleep(&p->writable, &p->lock, SLEEP_INTERRUPTIBLE, deadline) : -EAGAIN;
@@ -272,7 +280,7 @@ static int chunk_deliver(struct unix_socket *u, struct unix_socket *p, struct un
 		waitq_wake_all(&p->readable, POLLIN | POLLRDNORM);
 	}
 	spin_unlock(&p->lock);
-	return err == -ETIMEDOUT ? -EAGAIN : err;
+	return wait_result(err, deadline);
 }
 
 /* Unix sockets do not travel in unix sockets more than one deep: no cycles. */
@@ -421,7 +429,7 @@ static int chunk_wait(struct unix_socket *u, bool wait, ktime_t deadline, struct
 	if (!err && !list_empty(&u->queue))
 		*out = list_first(&u->queue, struct unix_chunk, node);
 	spin_unlock(&u->lock);
-	return err == -ETIMEDOUT ? -EAGAIN : err;
+	return wait_result(err, deadline);
 }
 
 static bool same_sender(const struct ancillary *a, const struct ancillary *b)
@@ -461,8 +469,7 @@ static void chunk_consume(struct unix_socket *u, struct unix_chunk *c, u32 n)
 	empty = c->taken == c->length;
 	if (empty)
 		list_remove(&c->node);
-	if (u->queued * 2 <= u->socket.receive_size)
-		waitq_wake_all(&u->writable, POLLOUT | POLLWRNORM);
+	waitq_wake_all(&u->writable, POLLOUT | POLLWRNORM);
 	spin_unlock(&u->lock);
 	if (empty)
 		chunk_free(c);
@@ -607,7 +614,7 @@ static u32 unix_poll(struct socket *s, struct poll_table *pt)
 	if (u->reset)
 		events |= POLLERR;
 	spin_unlock(&u->lock);
-	if (!p || READ_ONCE(p->queued) * 2 <= p->socket.receive_size)
+	if (!p || READ_ONCE(p->queued) * 2 <= s->send_size)
 		events |= u->state == UNIX_LISTENING ? 0 : POLLOUT | POLLWRNORM;
 	if (p)
 		socket_put(&p->socket);

@@ -112,10 +112,16 @@ static int path_bind(struct unix_socket *u, const struct sockaddr_any *a, u32 le
 	struct inode *i;
 	int err;
 
-	if (u->name_length)
-		return -EINVAL;
 	memcpy(path, a->data, length - PATH_OFFSET);
 	path[length - PATH_OFFSET] = 0;
+	if (u->name_length) { /* no second name; but a taken one is what is told first */
+		struct path there;
+
+		if (path_lookup(AT_FDCWD, path, 0, &there))
+			return -EINVAL;
+		path_put(there);
+		return -EADDRINUSE;
+	}
 	err = path_make(path, &i);
 	if (err)
 		return err;

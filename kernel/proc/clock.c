@@ -162,10 +162,13 @@ s64 sys_clock_settime(int id, uaddr_t in)
 	s64 ns;
 	int err;
 
-	if (id != CLOCK_REALTIME)
+	if (id != CLOCK_REALTIME && !(id < 0 && (id & 7) != 3))
 		return -EINVAL;
 	err = timespec_from_user(in, &ns);
-	return err ? err : clock_set(ns);
+	if (err || id == CLOCK_REALTIME)
+		return err ? err : clock_set(ns);
+	err = clock_read(id, &ns); /* a CPU-time clock: there, but not to be set */
+	return err ? err : -EPERM;
 }
 
 struct timeval_user {
@@ -281,8 +284,6 @@ s64 sys_clock_nanosleep(int clock, int flags, uaddr_t req, uaddr_t rest)
 	default:
 		return -EINVAL;
 	}
-	if (flags & ~TIMER_ABSTIME)
-		return -EINVAL;
 	err = timespec_from_user(req, &ns);
 	return err ? err : sleep_begin(clock, ns, flags & TIMER_ABSTIME, rest);
 }

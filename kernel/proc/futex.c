@@ -23,6 +23,7 @@
 #include "mm/aspace.h"
 #include "mm/page.h"
 #include "mm/slab.h"
+#include "proc/process.h"
 #include "proc/sigtimer.h"
 #include "syscalls.h"
 
@@ -62,8 +63,8 @@ void futex_init(void)
 
 /* --- keys and buckets --- */
 
-/* -EINVAL: not aligned; -EFAULT. */
-static int futex_key(uaddr_t address, bool shared, struct futex_key *key)
+/* -EINVAL: not aligned; -EFAULT. write: the caller means to have changed the word, so it must be writable. */
+static int futex_key(uaddr_t address, bool shared, bool write, struct futex_key *key)
 {
 	struct page *page;
 	int err;
@@ -75,7 +76,7 @@ static int futex_key(uaddr_t address, bool shared, struct futex_key *key)
 	*key = (struct futex_key){ current->aspace, address };
 	if (!shared)
 		return 0;
-	err = aspace_page(current->aspace, address, false, &page);
+	err = aspace_page(current->aspace, address, write, &page);
 	if (err)
 		return -EFAULT;
 	if (page->flags & PG_CACHE)
@@ -142,7 +143,7 @@ int futex_wake(uaddr_t address, bool shared, u32 n, u32 bitset)
 {
 	struct futex_key key;
 	struct bucket *b;
-	int err = futex_key(address, shared, &key);
+	int err = futex_key(address, shared, true, &key);
 
 	if (err)
 		return err;
@@ -174,7 +175,7 @@ static int futex_queue(struct futex_waiter *w, uaddr_t address, bool shared, u32
 	int err;
 
 	for (;;) {
-		err = futex_key(address, shared, &w->key);
+		err = futex_key(address, shared, false, &w->key);
 		if (err)
 			return err;
 		w->bucket = bucket_of(&w->key);
@@ -237,7 +238,7 @@ static s64 futex_wait(struct restart *r)
 
 /* --- requeueing --- */
 
-/* Wakes n_wake and moves n_move more to the second key: woken (+ moved, for CMP_REQUEUE). */
+/* Wakes n_wake and moves n_move more to the second key: how many of both. */
 static s64 futex_requeue(uaddr_t from, uaddr_t to, bool shared, u32 n_wake, u32 n_move, const u32 *expected)
 {
 	struct futex_waiter *w, *next;
@@ -247,9 +248,9 @@ static s64 futex_requeue(uaddr_t from, uaddr_t to, bool shared, u32 n_wake, u32 
 	int err;
 
 again:
-	err = futex_key(from, shared, &k1);
+	err = futex_key(from, shared, false, &k1);
 	if (!err)
-		err = futex_key(to, shared, &k2);
+		err = futex_key(to, shared, true, &k2);
 	if (err)
 		return err;
 	b1 = bucket_of(&k1);
@@ -284,7 +285,7 @@ again:
 			break; /* what was moved stands at the tail of the list that we walk */
 	}
 	bucket_unlock_both(b1, b2);
-	return expected ? woken + moved : woken;
+	return woken + moved; /* also for FUTEX_REQUEUE, whatever the man page says */
 }
 
 /* --- FUTEX_WAKE_OP --- */
@@ -444,6 +445,7 @@ s64 sys_set_robust_list(uaddr_t head, size_t size)
 	return 0;
 }
 
+<<<<<<< Updated upstream
 /* Of another thread only to who might trace it (man 2 get_robust_list). */
 s64 sys_get_robust_list(int tid, uaddr_t uhead, uaddr_t usize)
 {
@@ -464,6 +466,26 @@ s64 sys_get_robust_list(int tid, uaddr_t uhead, uaddr_t usize)
 	if (err)
 		return err;
 	return put_user(usize, &size) || put_user(uhead, &head) ? -EFAULT : 0;
+=======
+s64 sys_get_robust_list(int pid, uaddr_t uhead, uaddr_t usize)
+{
+	u64 size = sizeof(struct robust_head), head;
+	struct task *t;
+	int err = pid < 0 ? -ESRCH : 0;
+
+	if (!err && pid)
+		err = task_find(pid, &t);
+	else if (!err)
+		t = task_get(current);
+	if (err)
+		return err;
+	head = t->robust_list;
+	err = process_may_look(t->process) ? 0 : -EPERM;
+	task_put(t);
+	if (!err && (put_user(usize, &size) || put_user(uhead, &head)))
+		err = -EFAULT;
+	return err;
+>>>>>>> Stashed changes
 }
 
 /* A lock that the dying thread holds: marked, and a waiter woken. */

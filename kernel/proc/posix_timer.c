@@ -305,6 +305,8 @@ s64 sys_timer_settime(int id, int flags, uaddr_t in, uaddr_t out)
 	struct posix_timer *t;
 	ktime_t value, interval;
 
+	if (!in)
+		return -EINVAL;
 	if (get_user(&u, in))
 		return -EFAULT;
 	if (!timespec_valid(&u.value) || !timespec_valid(&u.interval))

@@ -147,6 +147,8 @@ static int altstack_set(struct task_signals *ts, u64 rsp, u64 base, u64 size, u3
 		return -EPERM;
 	if (mode != 0 && mode != SS_ONSTACK && mode != SS_DISABLE)
 		return -EINVAL;
+	if (ts->altstack_base == base && ts->altstack_size == size && ts->altstack_flags == flags)
+		return 0; /* nothing changes */
 	if (mode == SS_DISABLE) {
 		ts->altstack_base = ts->altstack_size = 0;
 		ts->altstack_flags = 0;
