@@ -33,6 +33,7 @@ void kernel_drain(void)
 		work_drain();
 		account_drain();
 	}
+	page_drain(); /* kernel stacks are objects, too: before slab_drain() */
 	slab_drain();
 	page_drain();
 	account_drain();

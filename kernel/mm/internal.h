@@ -25,6 +25,7 @@ bool page_grow(void); /* takes deferred memory in; under buddy.lock; false: none
 #define KERNEL_DATA_FLAGS (PTE_PRESENT | PTE_WRITE | PTE_GLOBAL | PTE_NX)
 /* A hole of that many bytes, with an unmapped page below it: -ENOMEM. */
 int vspace_reserve(size_t size, u64 *va);
+void vspace_release(u64 va); /* nothing is mapped there any more */
 
 /* --- pagecache.c, rmap.c --- */
 struct mapping;
@@ -39,6 +40,6 @@ void mapping_zap(struct mapping *m, u64 first, u64 last, bool private_copies);
 /* --- kstack.c --- */
 void kstack_init(void);
 void kstack_drain_this_cpu(void); /* its stock to the pool */
-void kstack_drain_pool(void);	  /* unmaps the pool's */
+void kstack_drain_pool(void);	  /* unmaps the pool's, and forgets bare places */
 
 #endif

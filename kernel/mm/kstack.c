@@ -221,4 +221,15 @@ void kstack_drain_pool(void)
 			break;
 		places_unmap(out, k);
 	}
+	for (;;) {
+		spin_lock(&pool_lock);
+		struct place *p = bare;
+		if (p)
+			bare = p->next;
+		spin_unlock(&pool_lock);
+		if (!p)
+			break;
+		vspace_release(p->va);
+		slab_free(place_cache, p);
+	}
 }

@@ -318,43 +318,53 @@ void unmap_dead(struct aspace *as)
 
 /* --- protection --- */
 
-static int protect_check(struct vma *v, u64 end, u32 prot, u64 start)
+/*
+ * How far from `start` the protection may be changed: *stop, and why not further.
+ * Linux changes what comes before an obstacle, and so must we.
+ */
+static int protect_check(struct aspace *as, u64 start, u64 end, u32 prot, u64 *stop)
 {
-	for (u64 at = start; at < end; at = v->end, v = vma_next(v)) {
-		if (!v || v->start > at)
+	u64 data = as->data_pages;
+	struct vma *v = vma_of(gap_find(&as->areas, start));
+
+	for (*stop = start; *stop < end; *stop = v->end, v = vma_next(v)) {
+		if (!v || v->start > *stop)
 			return -ENOMEM;
 		if (((prot & PROT_WRITE) && !(v->flags & VM_MAYWRITE)) ||
 		    ((prot & PROT_EXEC) && !(v->flags & VM_MAYEXEC)) ||
 		    ((prot & PROT_READ) && !(v->flags & VM_MAYREAD)) || (v->flags & VM_SPECIAL))
 			return -EACCES;
-		u64 flags = (v->flags & ~7ull) | vm_prot_flags(prot);
-		if (vma_is_private_writable(flags) && !vma_is_private_writable(v->flags) &&
-		    v->as->data_pages + vma_pages(v) > rlimit_cur(RLIMIT_DATA) >> PAGE_SHIFT)
-			return -ENOMEM;
+		if (vma_is_private_writable((v->flags & ~7ull) | vm_prot_flags(prot)) &&
+		    !vma_is_private_writable(v->flags)) {
+			data += vma_pages(v);
+			if (data > rlimit_cur(RLIMIT_DATA) >> PAGE_SHIFT)
+				return -ENOMEM;
+		}
 	}
+	*stop = end;
 	return 0;
 }
 
 static int protect_locked(struct aspace *as, u64 start, u64 end, u32 prot)
 {
-	struct vma *v = vma_of(gap_find(&as->areas, start));
-	int err = protect_check(v, end, prot, start);
+	int why = protect_check(as, start, end, prot, &end);
+	struct vma *v;
 
+	if (start == end)
+		return why;
+	int err = isolate_range(as, start, end, &v);
 	if (err)
 		return err;
-	err = isolate_range(as, start, end, &v);
-	if (err)
-		return err;
-	while (v && v->start < end) {
-		u64 to = v->end, flags = (v->flags & ~7ull) | vm_prot_flags(prot);
+	for (; v && v->start < end; v = vma_next(v)) {
+		u64 flags = (v->flags & ~7ull) | vm_prot_flags(prot);
 		if (flags != v->flags) {
 			vma_set_flags(v, flags);
 			pt_protect(v, v->start, v->end);
 		}
+		/* What it takes in behind itself is as it should be already. */
 		v = vma_merge(v);
-		v = to < v->end ? NULL : vma_next(v);
 	}
-	return 0;
+	return why;
 }
 
 int aspace_protect(struct aspace *as, u64 va, u64 len, u32 prot)

@@ -21,7 +21,7 @@
 #define CHECK(cond, fmt, ...) BUG_IF(!(cond), fmt, ##__VA_ARGS__)
 #define RW		      (VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC)
 #define SLOTS		      64
-#define ROUNDS		      20 /* each without interrupts on any CPU: short, for the watchdog */
+#define ROUNDS		      6 /* each without interrupts on any CPU: short, for the watchdog */
 
 /* xorshift64: the same numbers in each run */
 static u64 random_next(u64 *state)

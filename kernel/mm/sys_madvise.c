@@ -165,14 +165,13 @@ static int set_flags(struct aspace *as, u64 start, u64 end, const struct advice 
 		err = isolate_range(as, start, end, &v);
 	if (err)
 		return err;
-	while (v && v->start < end) {
-		u64 stop = v->end;
+	for (; v && v->start < end; v = vma_next(v)) {
 		if (v->start > at)
 			hole = -ENOMEM;
-		at = stop;
 		vma_set_flags(v, (v->flags & ~a->clear) | a->set);
+		/* What it takes in behind itself is as it should be already. */
 		v = vma_merge(v);
-		v = v->end > stop ? NULL : vma_next(v);
+		at = v->end;
 	}
 	return at < end ? -ENOMEM : hole;
 }

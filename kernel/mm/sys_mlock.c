@@ -37,14 +37,13 @@ static int lock_range(struct aspace *as, u64 start, u64 end, u64 flags)
 
 	if (err)
 		return err;
-	while (v && v->start < end) {
+	for (; v && v->start < end; v = vma_next(v)) {
 		if (v->start > at)
 			return -ENOMEM;
-		at = v->end;
 		if (!(v->flags & VM_SPECIAL))
 			vma_set_flags(v, (v->flags & ~LOCK_FLAGS) | flags);
 		v = vma_merge(v);
-		v = v->end > at ? NULL : vma_next(v);
+		at = v->end;
 	}
 	return at < end ? -ENOMEM : 0;
 }

@@ -61,6 +61,16 @@ static u64 area_start(const struct vspace_area *a)
 	return a->gap.start + PAGE_SIZE;
 }
 
+static struct vspace_area *area_at(u64 va)
+{
+	spin_lock(&vspace_lock);
+	struct gap_node *n = gap_find(&vspace_tree, va);
+	spin_unlock(&vspace_lock);
+	struct vspace_area *a = container_of(n, struct vspace_area, gap);
+	BUG_IF(!n || area_start(a) != va, "va=%lx", va);
+	return a;
+}
+
 /* Unmaps and frees the first n pages. No CPU keeps a translation when a page is freed. */
 static void area_unmap(struct vspace_area *a, size_t n)
 {
@@ -89,6 +99,11 @@ int vspace_reserve(size_t size, u64 *va)
 	return err;
 }
 
+void vspace_release(u64 va)
+{
+	area_destroy(area_at(va));
+}
+
 void *vmalloc(size_t size, u32 flags)
 {
 	struct account *account = (flags & KM_ACCOUNT) && current ? current->account : NULL;
@@ -115,11 +130,7 @@ void vfree(const void *p)
 {
 	if (!p)
 		return;
-	spin_lock(&vspace_lock);
-	struct gap_node *n = gap_find(&vspace_tree, (u64)p);
-	spin_unlock(&vspace_lock);
-	struct vspace_area *a = container_of(n, struct vspace_area, gap);
-	BUG_IF(!n || area_start(a) != (u64)p, "%p", p);
+	struct vspace_area *a = area_at((u64)p);
 	area_unmap(a, a->pages);
 	area_destroy(a);
 }

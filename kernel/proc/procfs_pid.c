@@ -319,7 +319,7 @@ static void print_vma(struct aspace *as, struct vma *v, const struct path *root,
 	}
 	text_printf(out, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", (ull)v->start, (ull)v->end,
 		    v->flags & VM_READ ? 'r' : '-', v->flags & VM_WRITE ? 'w' : '-', v->flags & VM_EXEC ? 'x' : '-',
-		    v->flags & VM_SHARED ? 's' : 'p', (ull)v->pgoff << PAGE_SHIFT, dev_major(dev), dev_minor(dev),
+		    v->flags & VM_SHARED ? 's' : 'p', v->file ? (ull)v->pgoff << PAGE_SHIFT : 0, dev_major(dev), dev_minor(dev),
 		    (ull)ino);
 	if (name || label)
 		text_printf(out, "%*s%s", 20, "", name ? name : label);
