@@ -445,7 +445,6 @@ s64 sys_set_robust_list(uaddr_t head, size_t size)
 	return 0;
 }
 
-<<<<<<< Updated upstream
 /* Of another thread only to who might trace it (man 2 get_robust_list). */
 s64 sys_get_robust_list(int tid, uaddr_t uhead, uaddr_t usize)
 {
@@ -466,26 +465,6 @@ s64 sys_get_robust_list(int tid, uaddr_t uhead, uaddr_t usize)
 	if (err)
 		return err;
 	return put_user(usize, &size) || put_user(uhead, &head) ? -EFAULT : 0;
-=======
-s64 sys_get_robust_list(int pid, uaddr_t uhead, uaddr_t usize)
-{
-	u64 size = sizeof(struct robust_head), head;
-	struct task *t;
-	int err = pid < 0 ? -ESRCH : 0;
-
-	if (!err && pid)
-		err = task_find(pid, &t);
-	else if (!err)
-		t = task_get(current);
-	if (err)
-		return err;
-	head = t->robust_list;
-	err = process_may_look(t->process) ? 0 : -EPERM;
-	task_put(t);
-	if (!err && (put_user(usize, &size) || put_user(uhead, &head)))
-		err = -EFAULT;
-	return err;
->>>>>>> Stashed changes
 }
 
 /* A lock that the dying thread holds: marked, and a waiter woken. */
