@@ -752,6 +752,7 @@ void container_init(void)
 	host_pids = &host->pids;
 	container_init_host_mounts(host_mounts);
 	process_set_container_hooks(&hooks);
+	oom_init();
 }
 
 void container_init_host_mounts(struct mount_table *mounts)

@@ -77,6 +77,9 @@ void container_cpu_time(struct container *c, ktime_t *utime, ktime_t *stime);
 int container_may_manage(const struct container *c);
 const char *container_state_name(enum container_state s);
 
+/* oom.c: mm has somebody to ask whom to kill */
+void oom_init(void);
+
 /* control.c: the filesystem of /sys, type "sysfs" */
 extern const struct fs_type control_fs_type;
 

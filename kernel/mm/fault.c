@@ -98,11 +98,10 @@ static int anon_write(struct vma *v, u64 va, pte_t *e)
 	struct page *pages[ANON_AROUND];
 	unsigned n = e ? anon_window(v, va, e) : 1;
 
-	if (likely(n == 1)) {
+	n = n > 1 ? page_alloc_bulk(pages, n, PAGE_ZERO, v->as->account) : 0;
+	if (!n) { /* one is asked for, or only one may fit the limit */
 		pages[0] = page_alloc(0, PAGE_ZERO, v->as->account);
 		n = pages[0] != NULL;
-	} else {
-		n = page_alloc_bulk(pages, n, PAGE_ZERO, v->as->account);
 	}
 	if (unlikely(!n))
 		return -ENOMEM;
@@ -418,9 +417,10 @@ int aspace_fault(struct aspace *as, u64 va, u64 error, int *sig, int *code)
 			return 0;
 		if (err == -ENOMEM && !memory_reclaim(as->account, 1))
 			err = -EAGAIN;
-		if (kill_pending())
+		/* It ends on its way back to user mode; a copy routine has to give up to get there. */
+		if (kill_pending() && error & FAULT_USER)
 			return 0;
-		if (err != -EAGAIN)
+		if (err != -EAGAIN || kill_pending())
 			return fault_signal(err, sig, code);
 	}
 }

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * oom.c - who ends when a container, or the machine, is out of memory.
+ *
+ * mm/reclaim.c asks when an account is over its limit and nothing in it can be
+ * given up (for the machine: the root account). The victim is the process with
+ * the largest resident set among those that live in that account's container or
+ * below it, so that a limit never hurts a neighbour; of equals the youngest. It may
+ * be a container's pid 1, which ends that container, but never the host's.
+ *
+ * One at a time: as long as an earlier victim has not given its memory back,
+ * nobody else is chosen. No process is locked while others are looked at; a victim
+ * that ends meanwhile is what was wanted.
+ */
+#include "container/container.h"
+#include "core/printk.h"
+#include "mm/page.h"
+#include "proc/signal.h"
+
+struct choice {
+	struct process *process; /* counted; NULL: none yet */
+	u64 rss;
+	bool somebody_dies;
+};
+
+static bool dies(struct process *p)
+{
+	bool yes;
+
+	spin_lock(&p->signal_lock);
+	yes = p->exiting || !p->signals || (p->signals->pending.set & SIGBIT(SIGKILL));
+	spin_unlock(&p->signal_lock);
+	return yes;
+}
+
+static void consider(struct choice *best, struct process *p)
+{
+	struct process_summary s;
+
+	if (p == host_pids->init || READ_ONCE(p->state) != PROCESS_ALIVE)
+		return;
+	if (dies(p)) {
+		best->somebody_dies = true;
+		return;
+	}
+	process_summarise(p, &s);
+	if (best->process && s.rss_bytes < best->rss)
+		return;
+	if (best->process)
+		process_put(best->process);
+	best->process = process_get(p);
+	best->rss = s.rss_bytes;
+}
+
+static void consider_container(struct choice *best, struct container *c)
+{
+	struct process *p;
+
+	for (u32 pid = 1; !process_next_in(&c->pids, &pid, &p); pid++) {
+		if (p->pids == &c->pids) /* one that has entered is considered where it lives */
+			consider(best, p);
+		process_put(p);
+	}
+}
+
+static struct choice choose(struct account *over)
+{
+	struct choice best = { 0 };
+	struct container *c;
+
+	if (over == &account_root)
+		consider_container(&best, &host_container);
+	for (u32 id = 1; container_next(&host_container.owner, &id, &c); id++) {
+		if (account_is_ancestor(over, c->owner.account))
+			consider_container(&best, c);
+		container_put(c);
+	}
+	return best;
+}
+
+/* As cgroup v2's memory.events: in its container and in all above. */
+static void count_kill(struct account *a)
+{
+	for (; a; a = a->parent)
+		__atomic_fetch_add(&a->oom_kills, 1, __ATOMIC_RELAXED);
+}
+
+static bool oom_kill(struct account *over)
+{
+	struct choice c = choose(over);
+	struct process_summary s;
+	struct process *p = c.process;
+
+	if (p && !c.somebody_dies) {
+		process_summarise(p, &s);
+		log_warn("out of memory in container %u: killed process %u (%s) of container %u, "
+			 "%llu KiB\n",
+			 over->id, p->pid, s.name, p->pids->owner->id,
+			 (unsigned long long)(c.rss >> 10));
+		count_kill(p->pids->owner->account);
+		signal_kill_process(p);
+	}
+	if (p)
+		process_put(p);
+	return p || c.somebody_dies;
+}
+
+void oom_init(void)
+{
+	oom_set_killer(oom_kill);
+}
