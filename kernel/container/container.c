@@ -197,11 +197,29 @@ static int on_process_born(struct container *c, struct process *p)
 	return err;
 }
 
+/* Pid 1 ends: kills all others inside, and waits until it is the last one alive. */
+static void container_end(struct container *c, u32 status)
+{
+	spin_lock(&c->lock);
+	c->has_init = true;
+	c->exit_status = status;
+	container_set_state(c, CONTAINER_STOPPING);
+	spin_unlock(&c->lock);
+	container_processes_kill(&c->pids);
+	spin_lock(&c->lock);
+	c->pids.paused = false;
+	waitq_wake_all(&c->thaw, 0);
+	while (c->alive > 1)
+		waitq_sleep(&c->changed, &c->lock, SLEEP_DEVICE, KTIME_NEVER);
+	spin_unlock(&c->lock);
+}
+
 static void on_process_gone(struct container *c, struct process *p, u32 status)
 {
-	bool end = c->pids.init == p && c != &host_container;
 	ktime_t utime, stime;
 
+	if (c->pids.init == p && c != &host_container)
+		container_end(c, status);
 	spin_lock(&p->signal_lock);
 	process_cpu_time(p, &utime, &stime);
 	spin_unlock(&p->signal_lock);
@@ -209,17 +227,11 @@ static void on_process_gone(struct container *c, struct process *p, u32 status)
 	c->dead_utime += utime;
 	c->dead_stime += stime;
 	c->alive--;
-	if (end) {
-		c->has_init = true;
-		c->exit_status = status;
-	}
 	if (!c->alive)
 		container_set_state(c, state_at_rest(c));
-	else if (end)
-		container_set_state(c, CONTAINER_STOPPING);
+	else
+		waitq_wake_all(&c->changed, 0);
 	spin_unlock(&c->lock);
-	if (end)
-		container_processes_kill(&c->pids);
 }
 
 static void on_process_freed(struct container *c)
@@ -660,8 +672,7 @@ s64 container_fork(struct container *c, struct trapframe *frame)
 	pid = fs_context_create(c->mounts, &r.fs);
 	if (!pid) {
 		pid = process_clone(&r, frame);
-		if (pid < 0)
-			fs_context_put(r.fs);
+		fs_context_put(r.fs);
 	}
 	current->account = account;
 unlock:

@@ -244,16 +244,21 @@ static void process_become_zombie(struct process *p, struct list *dead)
 static void process_end(struct process *p)
 {
 	struct list dead = LIST_INIT(dead);
+	bool init = p->pids->init == p;
 
 	process_begin_exit(p, current->exit_code); /* unless the group's end was begun with another status */
 	if (p->pids->init == p && p->pids->is_host)
 		panic("pid 1 has ended with status %#x", p->exit_status);
 	timers_destroy_process(p);
 	session_leader_exit(p);
-	if (container_hooks)
+	if (p->outer.table) /* a zombie that waits outside is no load of the container any more */
+		task_uncharge(p->leader);
+	if (init && container_hooks) /* ends the container, before anybody hears of this end */
 		container_hooks->process_gone(p->container, p, p->exit_status);
 	process_become_zombie(p, &dead);
 	processes_release(&dead);
+	if (!init && container_hooks)
+		container_hooks->process_gone(p->container, p, p->exit_status);
 }
 
 /* --- the end of a thread --- */

@@ -186,7 +186,7 @@ struct clone_request {
 	uaddr_t stack;     /* new stack pointer; 0: the parent's */
 	uaddr_t parent_tid, child_tid, tls;
 	struct pid_table *into; /* born there (cfork); NULL: where current lives */
-	struct fs_context *fs;  /* with into: the child's root and cwd; the reference passes on success */
+	struct fs_context *fs;  /* with into: the child's root and cwd; the child takes its own reference */
 	u32 set_tid;       /* 0: any */
 };
 /* The child's pid as its parent knows it, or -EAGAIN, -ENOMEM, -EINVAL, ... */
