@@ -37,6 +37,7 @@ enum lock_rank {
 	RANK_FDTABLE,
 	RANK_FUTEX,
 	RANK_FILE_LOCKS, /* flock and fcntl locks */
+	RANK_EVENTFD,
 	RANK_UNIX,	 /* AF_UNIX sockets, then the table of abstract names */
 	RANK_UNIX_NAMES,
 	RANK_NAMECACHE,	     /* dentry->lock: children */

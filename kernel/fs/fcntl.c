@@ -60,8 +60,8 @@ static s64 fcntl_setfl(struct file *f, u32 flags)
 		return -EINVAL;
 	if ((flags & O_NOATIME) && !(f->flags & O_NOATIME) && !inode_owner_or_capable(f->inode))
 		return -EPERM;
-	if ((flags & O_DIRECT) && !(f->flags & O_DIRECT) && !S_ISFIFO(f->inode->mode))
-		return -EINVAL;
+	if ((flags & O_DIRECT) && !(f->flags & O_DIRECT))
+		return -EINVAL; /* doc/abi.md */
 	file_set_flags(f, SETFL_MASK, flags);
 	return 0;
 }

@@ -36,7 +36,8 @@ struct file_locks {
 
 struct lock_wait { /* on the stack of who sleeps for a POSIX lock */
 	struct list node;
-	const void *owner, *blocker;
+	struct file_locks *locks;
+	const void *owner, *blocker; /* blocker NULL: woken, it looks again */
 };
 
 static spinlock_t locks_lock = SPINLOCK_INIT(RANK_FILE_LOCKS);
@@ -106,6 +107,19 @@ static bool locks_deadlock(const void *owner, const void *blocker)
 	return true;
 }
 
+/* Something went from l, or changed: who waits for it looks again. locks_lock is held. */
+static void locks_changed(struct file_locks *l)
+{
+	struct lock_wait *w;
+
+	if (!waitq_active(&l->changed))
+		return;
+	list_for_each(w, &lock_waits, node)
+		if (w->locks == l)
+			w->blocker = NULL;
+	waitq_wake_all(&l->changed, 0);
+}
+
 static void record_drop(struct record *r)
 {
 	list_remove(&r->node);
@@ -162,7 +176,7 @@ static void locks_merge(struct file_locks *l, struct record *want)
 /* Sleeps until something changes. locks_lock is held. */
 static int locks_wait(struct file_locks *l, const struct record *want, const struct record *have)
 {
-	struct lock_wait w = { .owner = want->owner, .blocker = have->owner };
+	struct lock_wait w = { .locks = l, .owner = want->owner, .blocker = have->owner };
 	bool tracked = !want->flock && !want->ofd;
 	int err;
 
@@ -179,10 +193,17 @@ static int locks_wait(struct file_locks *l, const struct record *want, const str
 /* Sets or clears (unlock) a range: 0, -EAGAIN, -EDEADLK, -ERESTARTSYS, -ENOMEM. */
 static int locks_set(struct inode *i, const struct record *want, bool unlock, bool wait)
 {
-	struct record *new = slab_alloc(record_cache), *spare = slab_alloc(record_cache), *have;
+	struct record *new = NULL, *spare = NULL, *have;
 	struct file_locks *l;
-	int err = new && spare ? locks_of(i, &l) : -ENOMEM;
+	int err;
 
+	if (unlock && !READ_ONCE(i->locks))
+		return 0;
+	if (!unlock)
+		new = slab_alloc(record_cache);
+	if (!want->flock)
+		spare = slab_alloc(record_cache);
+	err = (new || unlock) && (spare || want->flock) ? locks_of(i, &l) : -ENOMEM;
 	if (err)
 		goto free_records;
 	spin_lock(&locks_lock);
@@ -199,7 +220,7 @@ static int locks_set(struct inode *i, const struct record *want, bool unlock, bo
 			locks_merge(l, new);
 			new = NULL;
 		}
-		waitq_wake_all(&l->changed, 0);
+		locks_changed(l);
 	}
 	spin_unlock(&locks_lock);
 free_records:
@@ -223,7 +244,7 @@ static void locks_drop_owner(struct inode *i, const void *owner, bool flocks)
 			any = true;
 		}
 	if (any)
-		waitq_wake_all(&l->changed, 0);
+		locks_changed(l);
 	spin_unlock(&locks_lock);
 }
 
@@ -280,7 +301,10 @@ s64 sys_flock(int fd, u32 op)
 	err = fd_begin(fd, &r);
 	if (err)
 		return err;
-	err = flock_file(r.file, op);
+	if ((op & ~LOCK_NB) == LOCK_UN || (r.file->mode & (FILE_READ | FILE_WRITE)))
+		err = flock_file(r.file, op);
+	else
+		err = -EBADF; /* opened with access mode 3, as on Linux */
 	fd_end(r);
 	return err;
 }
@@ -363,6 +387,22 @@ static int locks_getlk(struct file *f, struct flock64 *u, bool ofd)
 	return 0;
 }
 
+/* Another thread may have closed fd while its lock was set: then it must not stay. */
+static int locks_check_open(struct file *f, u32 fd)
+{
+	struct file *now;
+	int err;
+
+	if (ref_read(&current->files->refs) == 1)
+		return 0;
+	err = fd_get(fd, false, &now);
+	if (err || now != f)
+		locks_close(f, current->files);
+	if (!err)
+		file_put(now);
+	return err;
+}
+
 static int locks_setlk(struct file *f, u32 fd, const struct flock64 *u, bool ofd, bool wait)
 {
 	struct record want;
@@ -374,18 +414,8 @@ static int locks_setlk(struct file *f, u32 fd, const struct flock64 *u, bool ofd
 	    (u->type == F_WRLCK && !(f->mode & FILE_WRITE)))
 		return -EBADF;
 	err = locks_set(f->inode, &want, u->type == F_UNLCK, wait);
-	/* Another thread may have closed fd meanwhile: then its locks must not stay. */
-	if (!err && !ofd && u->type != F_UNLCK) {
-		struct file *now;
-
-		if (fd_get(fd, false, &now)) {
-			locks_close(f, current->files);
-			return -EBADF;
-		}
-		if (now != f)
-			locks_close(f, current->files);
-		file_put(now);
-	}
+	if (!err && !ofd && u->type != F_UNLCK)
+		err = locks_check_open(f, fd);
 	return err;
 }
 

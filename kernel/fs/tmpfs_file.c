@@ -147,7 +147,7 @@ static int tmpfs_allocate(struct inode *i, u64 off, u64 end)
 static int tmpfs_fallocate(struct file *f, int mode, u64 off, u64 len)
 {
 	struct inode *i = f->inode;
-	u64 limit = len;
+	u64 room = UINT64_MAX;
 	int err = 0;
 
 	if (mode & ~(FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE))
@@ -156,12 +156,13 @@ static int tmpfs_fallocate(struct file *f, int mode, u64 off, u64 len)
 	if (mode & FALLOC_PUNCH_HOLE) {
 		tmpfs_punch(i, off, off + len);
 	} else {
-		if (!(mode & FALLOC_KEEP_SIZE) && off + len > i->size) {
-			err = file_size_limit(i, off, &limit);
-			if (!err && limit < len)
-				err = -EFBIG;
-		}
+		if (off + len > i->size) /* with FALLOC_KEEP_SIZE too, as Linux's tmpfs */
+			err = file_size_limit(i, off + len - 1, &room);
 		err = err ? err : tmpfs_allocate(i, off, off + len);
+		if (err) { /* what was made beyond the end is of no use */
+			mapping_truncate(i->mapping, i->size);
+			tmpfs_give_back(i);
+		}
 		if (!err && !(mode & FALLOC_KEEP_SIZE) && off + len > i->size)
 			WRITE_ONCE(i->size, off + len);
 	}

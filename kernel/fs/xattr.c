@@ -5,7 +5,8 @@
  *
  * user.*      like the file's data; only of regular files and directories
  * trusted.*   CAP_SYS_ADMIN
- * security.*  read by anyone, written with CAP_SYS_ADMIN
+ * security.*  read by anyone, written with CAP_SYS_ADMIN; security.capability is
+ *             refused, since exec gives no capabilities by file
  */
 #include "fs/internal.h"
 #include "syscalls.h"
@@ -25,13 +26,25 @@ struct xattr_call {
 
 static bool has_prefix(const char *s, const char *prefix)
 {
-	return !strncmp(s, prefix, strlen(prefix)) && s[strlen(prefix)];
+	return !strncmp(s, prefix, strlen(prefix));
+}
+
+/* A name is more than its prefix (man 7 xattr). */
+static bool is_prefix(const char *s)
+{
+	return !strcmp(s, "trusted.") || !strcmp(s, "security.") || !strcmp(s, "user.");
 }
 
 static int xattr_permission(struct inode *i, const char *name, bool write)
 {
+	if (has_prefix(name, "trusted.") && !inode_may(i, CAP_SYS_ADMIN))
+		return write ? -EPERM : -ENODATA;
+	if (is_prefix(name))
+		return -EINVAL;
 	if (has_prefix(name, "trusted."))
-		return inode_may(i, CAP_SYS_ADMIN) ? 0 : write ? -EPERM : -ENODATA;
+		return 0;
+	if (!strcmp(name, "security.capability"))
+		return write ? -EOPNOTSUPP : -ENODATA;
 	if (has_prefix(name, "security."))
 		return !write || inode_may(i, CAP_SYS_ADMIN) ? 0 : -EPERM;
 	if (!has_prefix(name, "user."))

@@ -2,6 +2,8 @@
 /*
  * xattr_memory.c - extended attributes that live in memory: a list behind
  * inode->private, for filesystems without a disk. Under inode->lock.
+ *
+ * user.* is refused, as by the tmpfs of Linux 6.1: anybody could fill memory.
  */
 #include "fs/internal.h"
 #include "fs/tmpfs.h"
@@ -16,6 +18,11 @@ struct xattr {
 	char *value; /* behind the name */
 	char name[];
 };
+
+static bool xattr_is_user(const char *name)
+{
+	return !strncmp(name, "user.", 5);
+}
 
 static struct xattr **xattr_find(struct inode *i, const char *name)
 {
@@ -49,6 +56,8 @@ int xattr_memory_get(struct inode *i, const char *name, void *buf, size_t size, 
 {
 	struct xattr *x = *xattr_find(i, name);
 
+	if (xattr_is_user(name))
+		return -EOPNOTSUPP;
 	if (!x)
 		return -ENODATA;
 	if (size && x->size > size)
@@ -73,6 +82,8 @@ int xattr_memory_set(struct inode *i, const char *name, const void *v, size_t n,
 	struct xattr **at = xattr_find(i, name), *old = *at, *x;
 	size_t name_size = strlen(name) + 1;
 
+	if (xattr_is_user(name))
+		return -EOPNOTSUPP;
 	if (old && (flags & XATTR_CREATE))
 		return -EEXIST;
 	if (!old && (flags & XATTR_REPLACE))
@@ -96,6 +107,8 @@ int xattr_memory_remove(struct inode *i, const char *name)
 {
 	struct xattr **at = xattr_find(i, name), *x = *at;
 
+	if (xattr_is_user(name))
+		return -EOPNOTSUPP;
 	if (!x)
 		return -ENODATA;
 	*at = x->next;

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * file_lock.c - record locks and flock in company: deadlocks found and not imagined, waits that
+ * signals end, what close, exec and fork do to locks, many lockers at once.
+ */
+#include "scratch.h"
+#include <sched.h>
+#include <sys/file.h>
+
+#ifndef F_OFD_SETLK
+#define F_OFD_GETLK  36
+#define F_OFD_SETLK  37
+#define F_OFD_SETLKW 38
+#endif
+
+static int lock(int fd, int cmd, int type, off_t start, off_t len)
+{
+	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
+
+	return fcntl(fd, cmd, &l);
+}
+
+/* What stands in the way of a write lock on [start, start+len), as seen by another process. */
+static struct flock blocker(int fd, off_t start, off_t len)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
+	pid_t pid;
+
+	FORKED(pid)
+	{
+		fcntl(fd, F_GETLK, &l);
+		memcpy((void *)&WORD(20), &l, sizeof l);
+	}
+	reap(pid);
+	memcpy(&l, (void *)&WORD(20), sizeof l);
+	return l;
+}
+
+static int lock_file(void)
+{
+	return OK(open("f", O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+}
+
+static void splits_and_joins(void)
+{
+	struct flock l;
+
+	scratch();
+	int fd = lock_file();
+	OK(lock(fd, F_SETLK, F_WRLCK, 0, 100));
+	OK(lock(fd, F_SETLK, F_RDLCK, 40, 20)); /* three records */
+	l = blocker(fd, 50, 1);
+	EQ(l.l_type, F_RDLCK);
+	EQ(l.l_start, 40);
+	EQ(l.l_len, 20);
+	EQ(l.l_pid, getpid());
+	l = blocker(fd, 60, 1);
+	EQ(l.l_start, 60);
+	EQ(l.l_len, 40);
+	OK(lock(fd, F_SETLK, F_WRLCK, 40, 20)); /* one again */
+	l = blocker(fd, 70, 1);
+	EQ(l.l_start, 0);
+	EQ(l.l_len, 100);
+	OK(lock(fd, F_SETLK, F_WRLCK, 100, 0));
+	EQ(blocker(fd, 1L << 40, 1).l_len, 0);
+	EQ(blocker(fd, 1L << 40, 1).l_start, 0);
+	OK(lock(fd, F_SETLK, F_UNLCK, 0, 0));
+	EQ(blocker(fd, 0, 0).l_type, F_UNLCK);
+	close(fd);
+}
+
+static void wait_until(int word)
+{
+	while (!WORD(word))
+		usleep(1000);
+	usleep(50000);
+}
+
+/* Three in a circle; whoever closes it is told. */
+static void circle(void)
+{
+	pid_t pid[2];
+
+	scratch();
+	int fd = lock_file();
+	OK(lock(fd, F_SETLK, F_WRLCK, 0, 1));
+	for (int i = 1; i <= 2; i++)
+		FORKED(pid[i - 1])
+		{
+			OK(lock(fd, F_SETLK, F_WRLCK, i, 1));
+			if (i == 2)
+				wait_until(1);
+			WORD(i) = 1;
+			OK(lock(fd, F_SETLKW, F_WRLCK, i - 1, 1)); /* 1 waits for us, 2 for 1 */
+		}
+	wait_until(2);
+	ERR(lock(fd, F_SETLKW, F_WRLCK, 2, 1), EDEADLK);
+	OK(lock(fd, F_SETLK, F_UNLCK, 0, 1));
+	EQ(reap(pid[0]), 0);
+	EQ(reap(pid[1]), 0);
+	close(fd);
+}
+
+/* A waiter that was just given what it waited for is part of no circle. */
+static void no_imagined_circle(void)
+{
+	pid_t pid;
+
+	scratch();
+	int fd = lock_file();
+	for (int round = 0; round < 20; round++) {
+		WORD(1) = 0;
+		OK(lock(fd, F_SETLK, F_WRLCK, 0, 1));
+		FORKED(pid)
+		{
+			OK(lock(fd, F_SETLK, F_WRLCK, 1, 1));
+			WORD(1) = 1;
+			OK(lock(fd, F_SETLKW, F_WRLCK, 0, 1));
+		}
+		while (!WORD(1))
+			usleep(100);
+		usleep(5000);
+		OK(lock(fd, F_SETLK, F_UNLCK, 0, 1));
+		OK(lock(fd, F_SETLKW, F_WRLCK, 1, 1));
+		OK(lock(fd, F_SETLK, F_UNLCK, 0, 0));
+		EQ(reap(pid), 0);
+	}
+	close(fd);
+}
+
+static void handler(int sig)
+{
+	WORD(5) = sig;
+}
+
+static void interrupted(void)
+{
+	struct sigaction sa = { .sa_handler = handler };
+	pid_t pid;
+
+	scratch();
+	int fd = lock_file();
+	for (int kind = 0; kind < 3; kind++) {
+		int other = OK(open("f", O_RDWR | O_CLOEXEC));
+		OK(lock(fd, F_SETLK, F_WRLCK, 0, 1));
+		OK(flock(fd, LOCK_EX));
+		FORKED(pid)
+		{
+			sigaction(SIGALRM, &sa, NULL);
+			ualarm(50000, 0);
+			if (kind == 0)
+				ERR(lock(other, F_SETLKW, F_WRLCK, 0, 1), EINTR);
+			else if (kind == 1)
+				ERR(flock(other, LOCK_SH), EINTR);
+			else
+				ERR(lock(other, F_OFD_SETLKW, F_RDLCK, 0, 0), EINTR);
+		}
+		EQ(reap(pid), 0);
+		close(other);
+	}
+	EQ(WORD(5), SIGALRM);
+	close(fd);
+}
+
+static void who_keeps_locks(void)
+{
+	pid_t pid;
+
+	scratch();
+	int fd = lock_file(), other = lock_file();
+	OK(lock(fd, F_SETLK, F_WRLCK, 0, 1));
+	FORKED(pid)
+	{
+		ERR(lock(fd, F_SETLK, F_WRLCK, 0, 1), EAGAIN); /* not inherited */
+		close(fd);
+	}
+	EQ(reap(pid), 0);
+	EQ(blocker(fd, 0, 1).l_type, F_WRLCK); /* its close was not ours */
+	close(other);
+	EQ(blocker(fd, 0, 1).l_type, F_UNLCK); /* ours of any descriptor is */
+	OK(flock(fd, LOCK_EX));
+	OK(lock(fd, F_OFD_SETLK, F_WRLCK, 0, 1));
+	EQ(blocker(fd, 0, 1).l_pid, -1);
+	other = dup(fd);
+	close(fd); /* the description lives on */
+	fd = lock_file();
+	ERR(flock(fd, LOCK_SH | LOCK_NB), EAGAIN);
+	ERR(lock(fd, F_SETLK, F_RDLCK, 0, 1), EAGAIN);
+	close(other);
+	OK(flock(fd, LOCK_SH | LOCK_NB));
+	OK(lock(fd, F_SETLK, F_RDLCK, 0, 1));
+	close(fd);
+	fd = open("f", O_PATH);
+	ERR(flock(fd, LOCK_SH), EBADF);
+	ERR(lock(fd, F_SETLK, F_RDLCK, 0, 1), EBADF);
+	close(fd);
+}
+
+static void locks_across_exec(void)
+{
+	char number[16];
+	pid_t pid;
+	int p[2];
+
+	scratch();
+	int fd = OK(open("f", O_RDWR | O_CREAT, 0644));
+	OK(pipe(p));
+	pid = fork();
+	if (!pid) {
+		OK(lock(fd, F_SETLK, F_WRLCK, 3, 4));
+		dup2(p[0], 0);
+		close(p[0]);
+		close(p[1]);
+		snprintf(number, sizeof number, "%d", fd);
+		execl(tap_self, tap_self, "--wait", number, NULL);
+		_exit(99);
+	}
+	close(p[0]);
+	usleep(300000);
+	EQ(blocker(fd, 0, 0).l_pid, pid);
+	EQ(blocker(fd, 0, 0).l_start, 3);
+	close(p[1]);
+	EQ(reap(pid), 0);
+	EQ(blocker(fd, 0, 0).l_type, F_UNLCK);
+	close(fd);
+}
+
+/* Each adds 1 to numbers in the file, one under record locks and one under flock. */
+static void crowd(void)
+{
+	enum { MEMBERS = 6, ROUNDS = 200 };
+	pid_t pid[MEMBERS];
+	long value = 0;
+
+	scratch();
+	int fd = lock_file();
+	EQ(pwrite(fd, &value, sizeof value, 0), sizeof value);
+	EQ(pwrite(fd, &value, sizeof value, 8), sizeof value);
+	for (int m = 0; m < MEMBERS; m++)
+		FORKED(pid[m])
+		{
+			int mine = OK(open("f", O_RDWR)); /* flock: not the one that is shared */
+			for (int r = 0; r < ROUNDS; r++) {
+				OK(m % 2 ? lock(mine, F_SETLKW, F_WRLCK, 0, 8) :
+					   lock(mine, F_OFD_SETLKW, F_WRLCK, 0, 8));
+				pread(mine, &value, sizeof value, 0);
+				value++;
+				if (r % 16 == 0)
+					sched_yield();
+				pwrite(mine, &value, sizeof value, 0);
+				OK(m % 2 ? lock(mine, F_SETLK, F_UNLCK, 0, 8) :
+					   lock(mine, F_OFD_SETLK, F_UNLCK, 0, 8));
+			}
+			for (int r = 0; r < ROUNDS; r++) {
+				OK(flock(mine, LOCK_EX));
+				pread(mine, &value, sizeof value, 8); /* another number */
+				value++;
+				pwrite(mine, &value, sizeof value, 8);
+				OK(flock(mine, LOCK_UN));
+			}
+		}
+	for (int m = 0; m < MEMBERS; m++)
+		EQ(reap(pid[m]), 0);
+	for (int n = 0; n < 2; n++) {
+		EQ(pread(fd, &value, sizeof value, 8 * n), sizeof value);
+		EQ(value, MEMBERS * ROUNDS);
+	}
+	close(fd);
+}
+
+static const struct tap_case cases[] = {
+	T(splits_and_joins), T(circle),		   T(no_imagined_circle), T(interrupted),
+	T(who_keeps_locks),  T(locks_across_exec), T(crowd),
+};
+
+int main(int argc, char **argv)
+{
+	char c;
+
+	if (argc > 1 && !strcmp(argv[1], "--wait"))
+		return read(0, &c, 1) != 0;
+	return TAP_RUN(cases, argc, argv);
+}
