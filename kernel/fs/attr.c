@@ -129,7 +129,8 @@ static int change_owner(struct inode *i, void *arg)
 		a.valid |= ATTR_UID;
 	}
 	if (n->gid != UINT32_MAX) {
-		if (!root && (c->fsuid != i->uid || (n->gid != i->gid && !cred_in_group(c, n->gid))))
+		if (!root &&
+		    (c->fsuid != i->uid || (n->gid != i->gid && !cred_in_group(c, n->gid))))
 			return -EPERM;
 		a.valid |= ATTR_GID;
 	}
@@ -147,7 +148,8 @@ s64 sys_fchownat(int dirfd, uaddr_t name, u32 uid, u32 gid, int flags)
 {
 	struct ids n = { uid, gid };
 
-	return change_name(dirfd, name, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, change_owner, &n);
+	return change_name(dirfd, name, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, change_owner,
+			   &n);
 }
 
 s64 sys_chown(uaddr_t name, u32 uid, u32 gid)
@@ -170,7 +172,7 @@ s64 sys_fchown(int fd, u32 uid, u32 gid)
 /* --- times --- */
 
 struct times {
-	bool now;                   /* both to now: who may write may do it */
+	bool now;		    /* both to now: who may write may do it */
 	struct timespec64 value[2]; /* nsec may be UTIME_NOW or UTIME_OMIT */
 };
 

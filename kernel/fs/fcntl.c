@@ -130,13 +130,13 @@ s64 sys_fcntl(int fd, u32 cmd, u64 arg)
 
 /* --- ioctl(2) --- */
 
-#define FIONREAD   0x541b
-#define FIONBIO	   0x5421
-#define FIONCLEX   0x5450
-#define FIOCLEX	   0x5451
-#define FIOASYNC   0x5452
-#define FIOQSIZE   0x5460
-#define FIGETBSZ   2
+#define FIONREAD 0x541b
+#define FIONBIO	 0x5421
+#define FIONCLEX 0x5450
+#define FIOCLEX	 0x5451
+#define FIOASYNC 0x5452
+#define FIOQSIZE 0x5460
+#define FIGETBSZ 2
 
 static s64 ioctl_flag(struct file *f, u32 flag, uaddr_t arg)
 {

@@ -20,13 +20,13 @@
 
 struct record {
 	struct list node;
-	const void *owner;  /* fd_table or file; flock: file */
+	const void *owner; /* fd_table or file; flock: file */
 	bool exclusive;
-	bool flock;         /* of the whole file, by flock(2): meets only its like */
+	bool flock; /* of the whole file, by flock(2): meets only its like */
 	bool ofd;
-	u32 pid;            /* for F_GETLK */
+	u32 pid;	    /* for F_GETLK */
 	struct owner *home; /* where that pid counts */
-	u64 start, end;     /* inclusive */
+	u64 start, end;	    /* inclusive */
 };
 
 struct file_locks {
@@ -44,9 +44,9 @@ static spinlock_t locks_lock = SPINLOCK_INIT(RANK_FILE_LOCKS);
 static struct list lock_waits = LIST_INIT(lock_waits);
 static struct slab_cache *record_cache;
 
-#define F_RDLCK 0
-#define F_WRLCK 1
-#define F_UNLCK 2
+#define F_RDLCK	   0
+#define F_WRLCK	   1
+#define F_UNLCK	   2
 #define OFFSET_MAX INT64_MAX
 
 static int locks_of(struct inode *i, struct file_locks **out)
@@ -80,7 +80,7 @@ static struct record *locks_conflict(struct file_locks *l, const struct record *
 {
 	struct record *r;
 
-	list_for_each(r, &l->records, node)
+	list_for_each (r, &l->records, node)
 		if (record_conflicts(r, want))
 			return r;
 	return NULL;
@@ -95,7 +95,7 @@ static bool locks_deadlock(const void *owner, const void *blocker)
 
 		if (blocker == owner)
 			return true;
-		list_for_each(w, &lock_waits, node)
+		list_for_each (w, &lock_waits, node)
 			if (w->owner == blocker) {
 				blocker = w->blocker;
 				found = true;
@@ -114,7 +114,7 @@ static void locks_changed(struct file_locks *l)
 
 	if (!waitq_active(&l->changed))
 		return;
-	list_for_each(w, &lock_waits, node)
+	list_for_each (w, &lock_waits, node)
 		if (w->locks == l)
 			w->blocker = NULL;
 	waitq_wake_all(&l->changed, 0);
@@ -127,11 +127,12 @@ static void record_drop(struct record *r)
 }
 
 /* Takes the range of `want` away from its owner's records. May use *spare for a split. */
-static void locks_clear_range(struct file_locks *l, const struct record *want, struct record **spare)
+static void locks_clear_range(struct file_locks *l, const struct record *want,
+			      struct record **spare)
 {
 	struct record *r, *next;
 
-	list_for_each_safe(r, next, &l->records, node) {
+	list_for_each_safe (r, next, &l->records, node) {
 		if (r->owner != want->owner || r->flock != want->flock || r->end < want->start ||
 		    r->start > want->end)
 			continue;
@@ -159,7 +160,7 @@ static void locks_merge(struct file_locks *l, struct record *want)
 {
 	struct record *r, *next;
 
-	list_for_each_safe(r, next, &l->records, node) {
+	list_for_each_safe (r, next, &l->records, node) {
 		if (r == want || r->owner != want->owner || r->flock || want->flock ||
 		    r->exclusive != want->exclusive)
 			continue;
@@ -238,7 +239,7 @@ static void locks_drop_owner(struct inode *i, const void *owner, bool flocks)
 	bool any = false;
 
 	spin_lock(&locks_lock);
-	list_for_each_safe(r, next, &l->records, node)
+	list_for_each_safe (r, next, &l->records, node)
 		if (r->owner == owner && (flocks || !r->flock)) {
 			record_drop(r);
 			any = true;
@@ -261,16 +262,19 @@ void locks_release(struct file *f)
 
 /* --- flock(2) --- */
 
-#define LOCK_SH 1
-#define LOCK_EX 2
-#define LOCK_NB 4
-#define LOCK_UN 8
+#define LOCK_SH	  1
+#define LOCK_EX	  2
+#define LOCK_NB	  4
+#define LOCK_UN	  8
 #define LOCK_MAND 32 /* taken and ignored, as by Linux since 5.18 */
 
 static int flock_file(struct file *f, u32 op)
 {
-	struct record want = { .owner = f, .flock = true, .exclusive = (op & ~LOCK_NB) == LOCK_EX,
-			       .start = 0, .end = OFFSET_MAX };
+	struct record want = { .owner = f,
+			       .flock = true,
+			       .exclusive = (op & ~LOCK_NB) == LOCK_EX,
+			       .start = 0,
+			       .end = OFFSET_MAX };
 	bool unlock = (op & ~LOCK_NB) == LOCK_UN;
 	struct record *r;
 
@@ -279,7 +283,7 @@ static int flock_file(struct file *f, u32 op)
 		bool same = false;
 
 		spin_lock(&locks_lock);
-		list_for_each(r, &f->inode->locks->records, node)
+		list_for_each (r, &f->inode->locks->records, node)
 			same |= r->owner == f && r->flock && r->exclusive == want.exclusive;
 		spin_unlock(&locks_lock);
 		if (same)

@@ -41,7 +41,7 @@ s64 sys_sync(void)
 	struct mount *m;
 
 	mutex_lock(&t->lock);
-	list_for_each(m, &t->mounts, table_node)
+	list_for_each (m, &t->mounts, table_node)
 		if (m->sb->ops->sync)
 			m->sb->ops->sync(m->sb, true);
 	mutex_unlock(&t->lock);

@@ -180,7 +180,11 @@ static s64 xattr_by_fd(int fd, uaddr_t name, struct xattr_call c)
 	return ret;
 }
 
-#define CALL(w, v, s, f) (struct xattr_call){ .what = (w), .value = (v), .size = (s), .flags = (f) }
+#define CALL(w, v, s, f)                                             \
+	(struct xattr_call)                                          \
+	{                                                            \
+		.what = (w), .value = (v), .size = (s), .flags = (f) \
+	}
 
 s64 sys_setxattr(uaddr_t path, uaddr_t name, uaddr_t value, size_t size, int flags)
 {

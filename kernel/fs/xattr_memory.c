@@ -8,9 +8,9 @@
 #include "fs/internal.h"
 #include "fs/tmpfs.h"
 
-#define XATTR_CREATE   1
-#define XATTR_REPLACE  2
-#define XATTRS_MAX     (128 * 1024) /* bytes of names and values to an inode */
+#define XATTR_CREATE  1
+#define XATTR_REPLACE 2
+#define XATTRS_MAX    (128 * 1024) /* bytes of names and values to an inode */
 
 struct xattr {
 	struct xattr *next;

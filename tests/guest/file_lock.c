@@ -23,7 +23,9 @@ static int lock(int fd, int cmd, int type, off_t start, off_t len)
 /* What stands in the way of a write lock on [start, start+len), as seen by another process. */
 static struct flock blocker(int fd, off_t start, off_t len)
 {
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
+	struct flock l = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = len
+	};
 	pid_t pid;
 
 	FORKED(pid)
@@ -241,15 +243,15 @@ static void crowd(void)
 		{
 			int mine = OK(open("f", O_RDWR)); /* flock: not the one that is shared */
 			for (int r = 0; r < ROUNDS; r++) {
-				OK(m % 2 ? lock(mine, F_SETLKW, F_WRLCK, 0, 8) :
-					   lock(mine, F_OFD_SETLKW, F_WRLCK, 0, 8));
+				OK(m % 2 ? lock(mine, F_SETLKW, F_WRLCK, 0, 8)
+					 : lock(mine, F_OFD_SETLKW, F_WRLCK, 0, 8));
 				pread(mine, &value, sizeof value, 0);
 				value++;
 				if (r % 16 == 0)
 					sched_yield();
 				pwrite(mine, &value, sizeof value, 0);
-				OK(m % 2 ? lock(mine, F_SETLK, F_UNLCK, 0, 8) :
-					   lock(mine, F_OFD_SETLK, F_UNLCK, 0, 8));
+				OK(m % 2 ? lock(mine, F_SETLK, F_UNLCK, 0, 8)
+					 : lock(mine, F_OFD_SETLK, F_UNLCK, 0, 8));
 			}
 			for (int r = 0; r < ROUNDS; r++) {
 				OK(flock(mine, LOCK_EX));
@@ -269,8 +271,8 @@ static void crowd(void)
 }
 
 static const struct tap_case cases[] = {
-	T(splits_and_joins), T(circle),		   T(no_imagined_circle), T(interrupted),
-	T(who_keeps_locks),  T(locks_across_exec), T(crowd),
+	T(splits_and_joins),  T(circle), T(no_imagined_circle), T(interrupted), T(who_keeps_locks),
+	T(locks_across_exec), T(crowd),
 };
 
 int main(int argc, char **argv)
