@@ -48,10 +48,17 @@ struct long_name {
 
 u64 dentry_hash_name(const char *name, size_t len)
 {
-	u64 h = hash_seed;
+	u64 h = hash_seed, word;
 
-	while (len--)
-		h = HASH_STEP(h, *name++);
+	for (; len >= 8; len -= 8, name += 8) {
+		memcpy(&word, name, 8);
+		h = HASH_STEP(h, word);
+	}
+	if (len) {
+		word = 0;
+		memcpy(&word, name, len);
+		h = HASH_STEP(h, word);
+	}
 	return h;
 }
 
@@ -296,7 +303,8 @@ struct dentry *dentry_find_rcu(struct dentry *dir, const char *name, u32 len, u6
 		text = READ_ONCE(d->name);
 		n = READ_ONCE(d->name_len);
 		/* Only if nothing moved do text and n belong together. */
-		if (n != len || dentry_changed(d, s) || !name_equal(text, name, len))
+		if (n != len || dentry_changed(d, s) ||
+		    (len > HASH_WHOLE_NAME && !name_equal(text, name, len)))
 			continue;
 		*seq = s;
 		return d;

@@ -258,7 +258,7 @@ int fd_get(u32 fd, bool path_ok, struct file **out)
 	return f ? 0 : -EBADF;
 }
 
-static int fd_begin_shared(u32 fd, struct fd_ref *r, bool path_ok)
+int fd_begin_shared(u32 fd, struct fd_ref *r, bool path_ok)
 {
 	r->counted = true;
 	return fd_get(fd, path_ok, &r->file);
@@ -274,24 +274,6 @@ int fd_begin_path(u32 fd, struct fd_ref *r)
 	if (unlikely(fd >= a->size || !a->file[fd]))
 		return -EBADF;
 	r->file = a->file[fd];
-	r->counted = false;
-	return 0;
-}
-
-int fd_begin(u32 fd, struct fd_ref *r)
-{
-	struct fd_table *t = current->files;
-	struct fd_array *a = t->array;
-	struct file *f;
-
-	if (unlikely(ref_read(&t->refs) != 1))
-		return fd_begin_shared(fd, r, false);
-	if (unlikely(fd >= a->size))
-		return -EBADF;
-	f = a->file[fd];
-	if (unlikely(!f || (f->mode & FILE_PATH)))
-		return -EBADF;
-	r->file = f;
 	r->counted = false;
 	return 0;
 }

@@ -7,6 +7,7 @@
 #ifndef FS_FDTABLE_H
 #define FS_FDTABLE_H
 
+#include "core/errno.h"
 #include "core/ref.h"
 #include "core/spinlock.h"
 #include "fs/vfs.h"
@@ -44,7 +45,23 @@ struct fd_ref {
 	struct file *file;
 	bool counted;
 };
-int fd_begin(u32 fd, struct fd_ref *r);      /* -EBADF */
+int fd_begin_shared(u32 fd, struct fd_ref *r, bool path_ok);
+static inline int fd_begin(u32 fd, struct fd_ref *r) /* -EBADF */
+{
+	struct fd_table *t = current->files;
+	struct file *f;
+
+	if (unlikely(ref_read(&t->refs) != 1))
+		return fd_begin_shared(fd, r, false);
+	if (unlikely(fd >= t->array->size))
+		return -EBADF;
+	f = t->array->file[fd];
+	if (unlikely(!f || (f->mode & FILE_PATH)))
+		return -EBADF;
+	r->file = f;
+	r->counted = false;
+	return 0;
+}
 int fd_begin_path(u32 fd, struct fd_ref *r); /* O_PATH files too */
 static inline void fd_end(struct fd_ref r)
 {

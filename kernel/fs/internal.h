@@ -32,7 +32,13 @@ static inline void name_drop(struct name_buf *b)
 }
 
 /* --- the name cache (dentry.c) --- */
-#define HASH_STEP(h, c) (((h) ^ (u8)(c)) * 0x9e3779b97f4a7c15ull)
+/*
+ * The hash of a name takes 8 bytes a step, the last ones padded with zeros. A
+ * step is a bijection of the bytes, so names of up to 8 bytes whose length and
+ * hash are equal are equal.
+ */
+#define HASH_STEP(h, word) (((h) ^ (word)) * 0x9e3779b97f4a7c15ull)
+#define HASH_WHOLE_NAME 8
 u64 dentry_hash_name(const char *name, size_t len);
 /* Under RCU: the dentry and its seq, or NULL (which may be wrong during a rename). */
 struct dentry *dentry_find_rcu(struct dentry *dir, const char *name, u32 len, u64 hash, u32 *seq);
@@ -134,6 +140,8 @@ void inode_accessed(const struct mount *m, struct inode *i);
 int inode_getattr(struct inode *i, struct kstat *st);
 /* Opens p, whose references pass to the file (or are put). */
 int file_open_take(struct path *p, int flags, struct file **out);
+/* The page of a file at index, counted and up to date; made if missing: -ENOSPC, -ENOMEM, -EIO. */
+int inode_page(struct inode *i, u64 index, struct page **out);
 s64 file_size_limit(struct inode *i, u64 pos, u64 *n);
 void locks_close(struct file *f, struct fd_table *t); /* close(2): POSIX locks of t on f's inode */
 void locks_release(struct file *f);                   /* the last reference: flock and OFD locks */

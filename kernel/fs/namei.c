@@ -123,6 +123,8 @@ int walk_count(struct walk *w)
 		return 0;
 	if (!ref_get_unless_zero(&w->path.mount->refs))
 		return -ECHILD;
+	if (unlikely(w->path.mount->expire_mark))
+		w->path.mount->expire_mark = false;
 	if (!dentry_get_live(w->path.dentry, w->seq)) {
 		struct mount *m = w->path.mount;
 
@@ -228,13 +230,15 @@ static int walk_may_search(struct walk *w)
 		return w->rcu ? -ECHILD : -ENOENT;
 	if (unlikely(!S_ISDIR(i->mode)))
 		return -ENOTDIR;
-	if (unlikely(w->rcu && i->ops->permission))
-		return -ECHILD;
-	return inode_permission(i, MAY_EXEC);
+	if (unlikely(i->ops->permission))
+		return w->rcu ? -ECHILD : inode_permission(i, MAY_EXEC);
+	if (likely((i->mode & 0111) == 0111)) /* whoever asks */
+		return 0;
+	return inode_permission_by_mode(i, MAY_EXEC);
 }
 
 /* If something is mounted on where it stands, goes there; through several. */
-static int walk_cross_mounts(struct walk *w)
+static inline void walk_cross_mounts(struct walk *w)
 {
 	struct mount *m;
 
@@ -254,9 +258,6 @@ static int walk_cross_mounts(struct walk *w)
 		}
 		walk_stand(w, (struct path){ m, m->root });
 	}
-	if (unlikely(w->path.mount->expire_mark))
-		w->path.mount->expire_mark = false;
-	return 0;
 }
 
 static bool walk_at(const struct walk *w, const struct path *p)
@@ -335,7 +336,8 @@ static int walk_up(struct walk *w)
 		if (!walk_leave_mount(w))
 			break;
 	}
-	return walk_cross_mounts(w);
+	walk_cross_mounts(w);
+	return 0;
 }
 
 /* Steps to the child w->last in the cache, without counting. */
@@ -387,7 +389,9 @@ static int walk_child(struct walk *w)
 			walk_stand(w, (struct path){ w->path.mount, d });
 		}
 	}
-	return err ? err : walk_cross_mounts(w);
+	if (!err)
+		walk_cross_mounts(w);
+	return err;
 }
 
 /* --- symbolic links --- */
@@ -486,11 +490,53 @@ static int walk_link(struct walk *w, struct path dir, const char *after)
 
 /* --- the loops --- */
 
+#define BYTES(b) (0x0101010101010101ull * (b))
+
+/* The high bit of each byte of x that is zero; above the first one, perhaps of others as well. */
+static inline u64 zero_bytes(u64 x)
+{
+	return (x - BYTES(0x01)) & ~x & BYTES(0x80);
+}
+
+/* What a step of 8 bytes may read: not what lies behind the page that a name ends in. */
+static inline bool word_readable(const char *p)
+{
+	return ((u64)p & PAGE_MASK) <= PAGE_SIZE - 8;
+}
+
+/*
+ * The end of the component at p, and its hash. Reads up to 7 bytes behind the
+ * end, within its page.
+ */
+static __attribute__((no_sanitize("kernel-address"))) const char *component_scan(const char *p,
+										 u64 *hash)
+{
+	u64 h = hash_seed, word, ends;
+
+	for (;; p += 8) {
+		if (likely(word_readable(p))) {
+			word = *(const u64 *)p;
+		} else {
+			word = 0;
+			for (unsigned i = 0; i < 8 && p[i] && p[i] != '/'; i++)
+				word |= (u64)(u8)p[i] << (8 * i);
+		}
+		ends = zero_bytes(word) | zero_bytes(word ^ BYTES('/'));
+		if (ends)
+			break;
+		h = HASH_STEP(h, word);
+	}
+	ends = __builtin_ctzll(ends) / 8;
+	if (ends)
+		h = HASH_STEP(h, word & (BIT(8 * ends) - 1));
+	*hash = h;
+	return p + ends;
+}
+
 /* Reads the next component into w->last; false: nothing is left. */
 static bool walk_next_component(struct walk *w)
 {
 	const char *p = w->rest;
-	u64 h = hash_seed;
 
 	for (;;) {
 		while (*p == '/')
@@ -503,11 +549,7 @@ static bool walk_next_component(struct walk *w)
 		p = w->rest;
 	}
 	w->last = p;
-	do {
-		h = HASH_STEP(h, *p);
-		p++;
-	} while (*p && *p != '/');
-	w->last_hash = h;
+	p = component_scan(p, &w->last_hash);
 	w->last_len = p - w->last;
 	w->rest = p;
 	w->type = LAST_NAME;
@@ -525,6 +567,10 @@ static bool walk_is_last(struct walk *w)
 {
 	const char *p = w->rest;
 
+	if (likely(p[0] == '/' && p[1] != '/' && p[1]))
+		return false;
+	if (likely(!p[0] && !w->depth))
+		return true;
 	for (unsigned i = w->depth;; p = w->stack[i].rest) {
 		if (*p == '/')
 			w->trailing = true;
@@ -565,6 +611,32 @@ static int walk_step(struct walk *w, bool follow)
 	return walk_link(w, dir, w->rest);
 }
 
+/*
+ * The common step: to a cached child that is a file or directory with nothing
+ * mounted on it. False: it is not that; nothing has changed.
+ */
+static inline bool walk_step_plain(struct walk *w)
+{
+	struct dentry *dir = w->path.dentry, *d;
+	struct inode *i;
+	u32 seq;
+
+	if (unlikely(!w->rcu || w->type != LAST_NAME || w->last_len > NAME_MAX))
+		return false;
+	d = dentry_find_rcu(dir, w->last, w->last_len, w->last_hash, &seq);
+	if (unlikely(!d || (d->flags & DENTRY_REVALIDATE) || READ_ONCE(d->mounted)))
+		return false;
+	i = READ_ONCE(d->inode);
+	if (unlikely(!i || S_ISLNK(i->mode)))
+		return false;
+	if (unlikely(dentry_changed(d, seq) || dentry_changed(dir, w->seq)))
+		return false;
+	w->path.dentry = d;
+	w->seq = seq;
+	w->inode = i;
+	return true;
+}
+
 int walk_parent(struct walk *w)
 {
 	int err;
@@ -575,6 +647,8 @@ int walk_parent(struct walk *w)
 			return err;
 		if (walk_is_last(w))
 			return 0;
+		if (likely(walk_step_plain(w)))
+			continue;
 		err = walk_step(w, true);
 		if (unlikely(err < 0))
 			return err;
@@ -588,6 +662,8 @@ int walk_parent(struct walk *w)
 int walk_last(struct walk *w, bool follow)
 {
 	if (w->type == LAST_NONE)
+		return 0;
+	if (likely(walk_step_plain(w)))
 		return 0;
 	return walk_step(w, follow || w->trailing);
 }

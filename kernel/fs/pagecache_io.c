@@ -58,13 +58,43 @@ void file_accessed(struct file *f)
 
 /* --- pages --- */
 
-static int inode_page(struct inode *i, u64 index, bool overwrite, struct page **out)
+static int inode_reserve_page(struct inode *i)
 {
-	if (i->sb->ops->get_page)
-		return i->sb->ops->get_page(i, index, overwrite, out);
-	if (overwrite)
-		return mapping_get_for_overwrite(i->mapping, index, out);
-	return mapping_get(i->mapping, index, out);
+	return i->sb->ops->reserve_page ? i->sb->ops->reserve_page(i) : 0;
+}
+
+static void inode_unreserve_page(struct inode *i)
+{
+	if (i->sb->ops->unreserve_page)
+		i->sb->ops->unreserve_page(i);
+}
+
+static void inode_page_added(struct inode *i)
+{
+	if (i->sb->ops->reserve_page)
+		__atomic_add_fetch(&i->blocks, PAGE_SIZE / 512, __ATOMIC_RELAXED);
+}
+
+int inode_page(struct inode *i, u64 index, struct page **out)
+{
+	int err;
+
+	*out = mapping_find(i->mapping, index);
+	if (*out && likely(READ_ONCE((*out)->flags) & PG_UPTODATE))
+		return 0;
+	if (*out) { /* it is being read */
+		page_put(*out);
+		return mapping_get(i->mapping, index, out);
+	}
+	err = inode_reserve_page(i);
+	if (err)
+		return err;
+	err = mapping_get(i->mapping, index, out);
+	if (err)
+		inode_unreserve_page(i);
+	else
+		inode_page_added(i);
+	return err;
 }
 
 static bool mapping_has_holes(const struct mapping *m)
@@ -155,35 +185,83 @@ int inode_remove_suid(struct inode *i)
 	return 0;
 }
 
-/* A new page's parts around [off, off+n) are zero, and from now on it may be read. */
-static void page_finish_write(struct page *p, u64 off, u64 n)
+static s64 page_write(struct inode *i, struct page *p, struct uio *u, u64 off, u64 n)
 {
-	char *data = page_virt(p);
+	s64 r = uio_copy_in(u, (char *)page_virt(p) + off, n);
 
-	if (READ_ONCE(p->flags) & PG_UPTODATE)
-		return;
-	memset(data, 0, off);
-	memset(data + off + n, 0, PAGE_SIZE - off - n);
-	__atomic_fetch_or(&p->flags, PG_UPTODATE, __ATOMIC_RELEASE);
+	if (likely(r > 0))
+		mapping_dirty(i->mapping, p);
+	return r;
+}
+
+/*
+ * A page of which nothing was there is filled before it is put in: whoever finds
+ * it finds it whole, and it need not be cleared. If somebody put one there
+ * meanwhile (a fault), what came from the user is copied into that.
+ */
+static s64 pagecache_write_new(struct inode *i, struct uio *u, u64 at, u64 n)
+{
+	struct mapping *m = i->mapping;
+	struct page *p = page_alloc(0, 0, m->account ? m->account : current->account), *other;
+	char *data = p ? page_virt(p) : NULL;
+	const struct uio before = *u;
+	s64 r;
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	r = uio_copy_in(u, data, n);
+	if (r <= 0)
+		goto put_page;
+	memset(data + r, 0, PAGE_SIZE - r);
+	err = mapping_add(m, at >> PAGE_SHIFT, p);
+	if (err == -EEXIST) {
+		err = mapping_get(m, at >> PAGE_SHIFT, &other);
+		if (!err) {
+			memcpy(page_virt(other), data, r);
+			mapping_dirty(m, other);
+			page_put(other);
+		}
+		if (!err)
+			inode_unreserve_page(i); /* on failure the caller does */
+	} else if (!err) {
+		mapping_dirty(m, p);
+		inode_page_added(i);
+	}
+	if (err) {
+		*u = before; /* what was taken is to be written again */
+		r = err;
+	}
+put_page:
+	page_put(p);
+	return r;
 }
 
 static s64 pagecache_write_page(struct inode *i, struct uio *u, u64 at, u64 n)
 {
-	u64 off = at & PAGE_MASK;
-	bool all = n == PAGE_SIZE || (off == 0 && at + n >= i->size);
-	struct page *p;
-	s64 r = inode_page(i, at >> PAGE_SHIFT, all, &p);
+	u64 off = at & PAGE_MASK, index = at >> PAGE_SHIFT;
+	bool all = off == 0 && (n == PAGE_SIZE || at + n >= i->size);
+	struct page *p = all ? mapping_find(i->mapping, index) : NULL;
+	s64 r;
 
-	if (unlikely(r))
-		return r;
-	r = uio_copy_in(u, (char *)page_virt(p) + off, n);
-	page_finish_write(p, off, r > 0 ? r : 0);
-	if (likely(r > 0)) {
-		mapping_dirty(i->mapping, p);
-		if (at + r > i->size)
-			WRITE_ONCE(i->size, at + r);
+	if (all && !p) {
+		r = inode_reserve_page(i);
+		if (r)
+			return r;
+		r = pagecache_write_new(i, u, at, n);
+		if (r <= 0)
+			inode_unreserve_page(i);
+	} else {
+		if (p)
+			page_put(p);
+		r = inode_page(i, index, &p);
+		if (unlikely(r))
+			return r;
+		r = page_write(i, p, u, off, n);
+		page_put(p);
 	}
-	page_put(p);
+	if (likely(r > 0) && at + r > i->size)
+		WRITE_ONCE(i->size, at + r);
 	return r;
 }
 
@@ -252,7 +330,7 @@ static int pagecache_vm_fault(struct vma *v, u64 pgoff, bool write, struct page 
 
 	if (pgoff >= DIV_ROUND_UP(READ_ONCE(i->size), PAGE_SIZE))
 		return -EFAULT;
-	return inode_page(i, pgoff, false, out);
+	return inode_page(i, pgoff, out);
 }
 
 static int pagecache_vm_make_writable(struct vma *v, struct page *p)

@@ -41,12 +41,11 @@ static inline s64 range_check(const struct file *f, const struct uio *u, u64 pos
 	return likely((s64)(pos + u->left) >= 0 || f->ops->no_seek) ? 0 : -EINVAL;
 }
 
-s64 file_read(struct file *f, struct uio *u, u64 *pos)
+/* After read_check and write_check. */
+static inline s64 read_checked(struct file *f, struct uio *u, u64 *pos)
 {
-	s64 r = read_check(f);
+	s64 r = range_check(f, u, *pos);
 
-	if (likely(!r))
-		r = range_check(f, u, *pos);
 	if (likely(!r))
 		r = f->ops->read(f, u, pos);
 	if (likely(r > 0))
@@ -54,12 +53,10 @@ s64 file_read(struct file *f, struct uio *u, u64 *pos)
 	return r;
 }
 
-s64 file_write(struct file *f, struct uio *u, u64 *pos)
+static inline s64 write_checked(struct file *f, struct uio *u, u64 *pos)
 {
-	s64 r = write_check(f);
+	s64 r = range_check(f, u, *pos);
 
-	if (likely(!r))
-		r = range_check(f, u, *pos);
 	if (likely(!r))
 		r = f->ops->write(f, u, pos);
 	if (likely(r > 0))
@@ -67,10 +64,24 @@ s64 file_write(struct file *f, struct uio *u, u64 *pos)
 	return r;
 }
 
+s64 file_read(struct file *f, struct uio *u, u64 *pos)
+{
+	s64 r = read_check(f);
+
+	return r ? r : read_checked(f, u, pos);
+}
+
+s64 file_write(struct file *f, struct uio *u, u64 *pos)
+{
+	s64 r = write_check(f);
+
+	return r ? r : write_checked(f, u, pos);
+}
+
 typedef s64 transfer_fn(struct file *f, struct uio *u, u64 *pos);
 
 /* At the file's own offset. */
-static inline s64 transfer_here(struct fd_ref r, struct uio *u, transfer_fn *fn)
+static __attribute__((always_inline)) inline s64 transfer_here(struct fd_ref r, struct uio *u, transfer_fn *fn)
 {
 	struct file *f = r.file;
 	s64 ret;
@@ -83,7 +94,7 @@ static inline s64 transfer_here(struct fd_ref r, struct uio *u, transfer_fn *fn)
 	return ret;
 }
 
-static inline s64 transfer_at(struct fd_ref r, struct uio *u, s64 pos, transfer_fn *fn)
+static __attribute__((always_inline)) inline s64 transfer_at(struct fd_ref r, struct uio *u, s64 pos, transfer_fn *fn)
 {
 	u64 at = pos;
 
@@ -113,7 +124,7 @@ s64 sys_read(int fd, uaddr_t buf, size_t n)
 		ret = buffer_check(buf, &n);
 	if (likely(!ret)) {
 		uio_init_user(&u, buf, n);
-		ret = transfer_here(r, &u, file_read);
+		ret = transfer_here(r, &u, read_checked);
 	}
 	fd_end(r);
 	return ret;
@@ -132,7 +143,7 @@ s64 sys_write(int fd, uaddr_t buf, size_t n)
 		ret = buffer_check(buf, &n);
 	if (likely(!ret)) {
 		uio_init_user(&u, buf, n);
-		ret = transfer_here(r, &u, file_write);
+		ret = transfer_here(r, &u, write_checked);
 	}
 	fd_end(r);
 	return ret;
@@ -154,7 +165,7 @@ s64 sys_pread64(int fd, uaddr_t buf, size_t n, s64 pos)
 		ret = buffer_check(buf, &n);
 	if (likely(!ret)) {
 		uio_init_user(&u, buf, n);
-		ret = transfer_at(r, &u, pos, file_read);
+		ret = transfer_at(r, &u, pos, read_checked);
 	}
 	fd_end(r);
 	return ret;
@@ -176,7 +187,7 @@ s64 sys_pwrite64(int fd, uaddr_t buf, size_t n, s64 pos)
 		ret = buffer_check(buf, &n);
 	if (likely(!ret)) {
 		uio_init_user(&u, buf, n);
-		ret = transfer_at(r, &u, pos, file_write);
+		ret = transfer_at(r, &u, pos, write_checked);
 	}
 	fd_end(r);
 	return ret;

@@ -455,7 +455,8 @@ static void tmpfs_put_super(struct superblock *sb)
 
 static const struct super_ops tmpfs_super_ops = {
 	.evict = tmpfs_evict,
-	.get_page = tmpfs_get_page,
+	.reserve_page = tmpfs_reserve_page,
+	.unreserve_page = tmpfs_unreserve_page,
 	.remount = tmpfs_remount,
 	.show_options = tmpfs_show_options,
 	.statfs = tmpfs_statfs,

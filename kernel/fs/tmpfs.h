@@ -30,7 +30,8 @@ static inline int tmpfs_take(u64 *used, u64 max, u64 n)
 	return -28; /* -ENOSPC */
 }
 
-int tmpfs_get_page(struct inode *i, u64 index, bool overwrite, struct page **out);
+int tmpfs_reserve_page(struct inode *i);
+void tmpfs_unreserve_page(struct inode *i);
 int tmpfs_setattr(struct inode *i, const struct iattr *a);
 void tmpfs_give_back(struct inode *i); /* blocks whose pages have gone */
 extern const struct file_ops tmpfs_file_ops;

@@ -18,27 +18,16 @@
 #define FALLOC_KEEP_SIZE  1
 #define FALLOC_PUNCH_HOLE 2
 
-int tmpfs_get_page(struct inode *i, u64 index, bool overwrite, struct page **out)
+int tmpfs_reserve_page(struct inode *i)
 {
 	struct tmpfs *t = tmpfs_of(i->sb);
-	int err;
 
-	*out = mapping_find(i->mapping, index);
-	if (*out)
-		return 0;
-	err = tmpfs_take(&t->used_blocks, t->max_blocks, 1);
-	if (err)
-		return err;
-	if (overwrite)
-		err = mapping_get_for_overwrite(i->mapping, index, out);
-	else
-		err = mapping_get(i->mapping, index, out);
-	if (unlikely(err)) {
-		__atomic_sub_fetch(&t->used_blocks, 1, __ATOMIC_RELAXED);
-		return err;
-	}
-	__atomic_add_fetch(&i->blocks, SECTORS_PER_PAGE, __ATOMIC_RELAXED);
-	return 0;
+	return tmpfs_take(&t->used_blocks, t->max_blocks, 1);
+}
+
+void tmpfs_unreserve_page(struct inode *i)
+{
+	__atomic_sub_fetch(&tmpfs_of(i->sb)->used_blocks, 1, __ATOMIC_RELAXED);
 }
 
 void tmpfs_give_back(struct inode *i)
@@ -133,7 +122,7 @@ static int tmpfs_allocate(struct inode *i, u64 off, u64 end)
 	if (tmpfs_hopeless(tmpfs_of(i->sb), last - first))
 		return -ENOSPC;
 	for (index = first; index < last && !err; index++) {
-		err = signal_pending() ? -EINTR : tmpfs_get_page(i, index, false, &p);
+		err = signal_pending() ? -EINTR : inode_page(i, index, &p);
 		if (!err)
 			page_put(p);
 		if (index % 64 == 63)

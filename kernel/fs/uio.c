@@ -84,9 +84,9 @@ void uio_done(struct uio_array *a)
 }
 
 /* The current segment's address and how much of n it can take; NULL at the end. */
-static u64 uio_chunk(struct uio *u, u64 n, u64 *address)
+static inline u64 uio_chunk(struct uio *u, u64 n, u64 *address)
 {
-	while (u->segments && u->skip == u->iov->len) {
+	while (unlikely(u->skip == u->iov->len) && u->segments) {
 		u->iov++;
 		u->segments--;
 		u->skip = 0;

@@ -187,9 +187,10 @@ struct super_ops {
 	/* The last reference is gone (and, if nlink is 0, the file): free what `private` holds.
 	 * The pages of own_mapping are dropped before, by the caller. NULL: nothing to do. */
 	void (*evict)(struct inode *i);
-	/* A page of the file, referenced and up to date (overwrite: it need not be filled), made
-	 * if missing; this is where blocks are reserved: -ENOSPC. NULL: mapping_get() and its like. */
-	int (*get_page)(struct inode *i, u64 index, bool overwrite, struct page **out);
+	/* Before a page is added to a file: takes a block for it (-ENOSPC), and gives it back if the
+	 * page could not be made. i->blocks counts after it was added. NULL: nothing is limited. */
+	int (*reserve_page)(struct inode *i);
+	void (*unreserve_page)(struct inode *i);
 	int (*remount)(struct superblock *sb, const char *data); /* new options. NULL: none exist */
 	void (*show_options)(struct superblock *sb, char *buf, size_t size); /* ",size=..." or "" */
 	int (*statfs)(struct superblock *sb, struct kstatfs *st);

@@ -147,6 +147,12 @@ static int mapping_insert(struct mapping *m, u64 index, struct page *p)
 	return 0;
 }
 
+int mapping_add(struct mapping *m, u64 index, struct page *p)
+{
+	p->flags = PG_CACHE | PG_UPTODATE;
+	return mapping_insert(m, index, p);
+}
+
 /* A new page at index, referenced: filled with zeros, or PG_LOCKED and to be read. */
 static int mapping_make(struct mapping *m, u64 index, bool zero, struct page **out)
 {

@@ -50,6 +50,8 @@ struct page *mapping_find(struct mapping *m, u64 index);
 int mapping_get(struct mapping *m, u64 index, struct page **out);
 /* As mapping_get, but a new page is not filled: for a write that covers it whole. */
 int mapping_get_for_overwrite(struct mapping *m, u64 index, struct page **out);
+/* Puts in a page that the caller has filled (one reference, which stays his): -EEXIST, -ENOMEM. */
+int mapping_add(struct mapping *m, u64 index, struct page *p);
 void mapping_dirty(struct mapping *m, struct page *p);
 /* Drops all pages from `from_byte` on and zeroes the tail of the page that it cuts. */
 void mapping_truncate(struct mapping *m, u64 from_byte);
