@@ -45,6 +45,12 @@ matches() {
 	esac
 	return 1
 }
+# Where our own program is; by its name the shell would take busybox's.
+tool() {
+	for dir in /bin /sbin /usr/bin /usr/sbin; do
+		[ ! -x "$dir/$1" ] || [ -L "$dir/$1" ] || echo "$dir/$1"
+	done
+}
 # In the container: busybox with its applets by name.
 inside() {
 	ctool run --rm "$R" /busybox "$@"
@@ -107,8 +113,8 @@ t 'info' 0 '*container *: web*state *running*hostname *port*root *'"$R"'*process
 t 'inspect as JSON' 0 '\[{*"processes":\[{"pid":1,*"cpu_usage_usec":*"limits":{*"events":{*}\]' ctool inspect --format json web
 t 'info of all' 0 '*: web*' ctool info
 t 'top' 0 'web: running*PID*NAME*' ctool top web
-t 'ps does not show it' 0 '0' sh -c 'ps >$W/ps; grep -c "sleep 0[.]05" $W/ps; true'
-t 'ps -a does' 0 '*CONTAINER*host *web *' ps -a
+t 'ps does not show it' 0 '0' sh -c '"$0" >$W/ps; grep -c "sleep 0[.]05" $W/ps; true' "$(tool ps)"
+t 'ps -a does' 0 '*CONTAINER*host *web *' "$(tool ps)" -a
 t 'exec' 5 'port' ctool exec web /busybox sh -c 'hostname; exit 5'
 t 'exec: another pid, same root' 0 '[2-9]* busybox*' ctool exec web /busybox sh -c 'echo $$ $(ls /)'
 t 'exec -e -w -u' 0 'x /tmp 9' ctool exec -e A=x -w /tmp -u 9 web /busybox sh -c 'echo $A $(pwd) $(id -u)'
@@ -166,7 +172,7 @@ t 'rm -f of all' 0 '' sh -c 'ctool rm -f $(ctool list -aq); ctool list -aq'
 
 # --- ps, df, free inside
 
-t 'create with the tools' 0 '' ctool create "$R" "$(command -v ps)" "$(command -v df)" "$(command -v free)" "$(command -v ctool)"
+t 'create with the tools' 0 '' ctool create "$R" "$(tool ps)" "$(tool df)" "$(tool free)" "$(tool ctool)"
 t 'ps inside' 0 '*PID*COMMAND*1 *0 *sh*/ps*' inside sh -c '/ps; true'
 t 'ps -a inside shows no other' 0 '3' inside sh -c '/ps -a >/tmp/ps; wc -l </tmp/ps'
 t 'df inside' 0 'Filesystem*Mounted on*/*' inside sh -c '/df /'
