@@ -121,9 +121,10 @@ static struct process *process_heir(struct process *p, struct pid_table *t)
 
 	if (p->has_subreaper)
 		for (a = p->parent; a && a->pids == t; a = a->parent)
-			if (a->child_subreaper && a->state == PROCESS_ALIVE && a->thread_count)
+			if (a->child_subreaper && a->state == PROCESS_ALIVE)
 				return a;
-	return t->init != p ? t->init : NULL;
+	/* A pid 1 without threads is ending, or a zombie. */
+	return t->init && t->init != p && t->init->thread_count ? t->init : NULL;
 }
 
 static void child_parent_died(struct process *c)
@@ -241,6 +242,15 @@ static void process_become_zombie(struct process *p, struct list *dead)
 	spin_unlock(&tree_lock);
 }
 
+/* So that those who die before p, which is pid 1 and waits for that, are reaped at once. */
+static void orphan_children(struct process *p, struct list *dead)
+{
+	spin_lock(&tree_lock);
+	process_reparent_children(p, NULL, dead);
+	spin_unlock(&tree_lock);
+	processes_release(dead);
+}
+
 static void process_end(struct process *p)
 {
 	struct list dead = LIST_INIT(dead);
@@ -253,8 +263,10 @@ static void process_end(struct process *p)
 	session_leader_exit(p);
 	if (p->outer.table) /* a zombie that waits outside is no load of the container any more */
 		task_uncharge(p->leader);
-	if (init && container_hooks) /* ends the container, before anybody hears of this end */
+	if (init && container_hooks) { /* ends the container, before anybody hears of this end */
+		orphan_children(p, &dead);
 		container_hooks->process_gone(p->container, p, p->exit_status);
+	}
 	process_become_zombie(p, &dead);
 	processes_release(&dead);
 	if (!init && container_hooks)
@@ -341,6 +353,7 @@ void task_exit(u32 status)
 	futex_exit_task(t);
 	task_drop_aspace(t);
 	task_drop_files(t);
+	fpu_free(t);
 	if (!leader) {
 		pid_detach(p->pids, t->tid, PID_TASK);
 		task_uncharge(t);
