@@ -76,7 +76,7 @@ static int try_spec(struct container_spec s)
 	int cid = syscall(SYS_spawncont, &s, sizeof s);
 
 	if (cid > 0)
-		DESTROY(cid);
+		OK(DESTROY(cid));
 	return cid;
 }
 

@@ -98,7 +98,8 @@ static void refused(void)
 	ERR(mmap((void *)1, PAGE, RW, PRIV_ANON | MAP_FIXED, -1, 0), EINVAL);
 	ERR(syscall(SYS_mmap, NULL, -1L, RW, PRIV_ANON, -1, 0L), ENOMEM);
 	ERR(syscall(SYS_mmap, NULL, 1L << 62, RW, PRIV_ANON, -1, 0L), ENOMEM);
-	ERR(syscall(SYS_mmap, 0x7ffffffff000, PAGE * 2, RW, PRIV_ANON | MAP_FIXED, -1, 0L), ENOMEM);
+	ERR(syscall(SYS_mmap, 0x00fffffffffff000, PAGE * 2, RW, PRIV_ANON | MAP_FIXED, -1, 0L),
+	    ENOMEM);
 	ERR(syscall(SYS_mmap, 0xffff800000000000, PAGE, RW, PRIV_ANON | MAP_FIXED, -1, 0L), ENOMEM);
 	ERR(munmap((void *)1, PAGE), EINVAL);
 	ERR(syscall(SYS_munmap, 0x10000, 0L), EINVAL);
