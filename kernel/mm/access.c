@@ -41,7 +41,7 @@ int aspace_page(struct aspace *as, u64 va, bool write, struct page **out)
 		rwmutex_read_unlock(&as->lock);
 		if (*out)
 			return 0;
-		if (err == -ENOMEM && !memory_reclaim(as->account, 1))
+		if (err == -ENOMEM && !memory_reclaim(as->account, FAULT_PAGES))
 			err = -EAGAIN;
 		if (kill_pending())
 			return -EFAULT;
@@ -122,7 +122,7 @@ int aspace_populate(struct aspace *as, u64 va, u64 len, bool write)
 		rwmutex_read_unlock(&as->lock);
 		if (kill_pending())
 			return -EINTR;
-		if (err == -ENOMEM && !hole && !memory_reclaim(as->account, 1))
+		if (err == -ENOMEM && !hole && !memory_reclaim(as->account, FAULT_PAGES))
 			continue;
 		if (err)
 			return err;

@@ -415,7 +415,7 @@ int aspace_fault(struct aspace *as, u64 va, u64 error, int *sig, int *code)
 		rwmutex_read_unlock(&as->lock);
 		if (likely(!err))
 			return 0;
-		if (err == -ENOMEM && !memory_reclaim(as->account, 1))
+		if (err == -ENOMEM && !memory_reclaim(as->account, FAULT_PAGES))
 			err = -EAGAIN;
 		/* It ends on its way back to user mode; a copy routine has to give up to get there. */
 		if (kill_pending() && error & FAULT_USER)

@@ -144,6 +144,8 @@ void shrinker_add(struct shrinker *s);
  * being killed. proc hands over the killer by oom_set_killer.
  */
 int memory_reclaim(struct account *a, u64 pages);
+/* What to ask for after a fault: a page and the three tables it may need, or it could fail again for ever. */
+#define FAULT_PAGES 4
 void oom_set_killer(bool (*kill)(struct account *a)); /* kills one task charged below a; false: none */
 
 #endif
