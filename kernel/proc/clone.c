@@ -15,6 +15,7 @@
  * parent before the fork or both after it.
  */
 #include "arch/x86/arch.h"
+#include "arch/x86/trap.h"
 #include "arch/x86/uaccess.h"
 #include "core/errno.h"
 #include "fs/context.h"
@@ -44,7 +45,8 @@ static int clone_check(const struct clone_request *r)
 	if (f & CLONE_SIGHAND && f & CLONE_CLEAR_SIGHAND)
 		return -EINVAL;
 	/* A sibling of pid 1 would have no parent in the container. */
-	if (f & CLONE_PARENT && (!current->process->parent || current->process->pids->init == current->process))
+	if (f & CLONE_PARENT &&
+	    (!current->process->parent || current->process->pids->init == current->process))
 		return -EINVAL;
 	return 0;
 }
@@ -145,7 +147,8 @@ static int clone_process(const struct clone_request *r, struct process **out)
 
 	if (err)
 		return err;
-	err = signals_create_process(p, from, r->flags & CLONE_SIGHAND, r->flags & CLONE_CLEAR_SIGHAND);
+	err = signals_create_process(p, from, r->flags & CLONE_SIGHAND,
+				     r->flags & CLONE_CLEAR_SIGHAND);
 	if (err) {
 		process_put(p);
 		return err;
@@ -163,12 +166,14 @@ static int clone_process(const struct clone_request *r, struct process **out)
 }
 
 /* Where the child begins: the parent's registers, with 0 as the call's result. */
-static void clone_registers(const struct clone_request *r, struct task *t, const struct trapframe *frame)
+static void clone_registers(const struct clone_request *r, struct task *t,
+			    const struct trapframe *frame)
 {
 	struct trapframe f = *frame;
 
 	f.rax = 0;
 	f.orig_rax = (u64)-1;
+	f.rflags &= ~RFLAGS_IOPL;
 	if (r->stack)
 		f.rsp = r->stack;
 	t->user_fsbase = r->flags & CLONE_SETTLS ? r->tls : arch_get_fsbase();
@@ -217,7 +222,8 @@ static int clone_parts(const struct clone_request *r, struct task *t, const stru
 	return 0;
 }
 
-static int clone_build(const struct clone_request *r, const struct trapframe *frame, struct task **out)
+static int clone_build(const struct clone_request *r, const struct trapframe *frame,
+		       struct task **out)
 {
 	struct process *p = current->process, *fresh = NULL;
 	struct task *t;
@@ -291,8 +297,8 @@ static void clone_ids_undo(struct task *t)
 	task_put(t);
 }
 
-static void clone_link_process(const struct clone_request *r, struct process *p,
-			       struct session *s, struct process_group *g)
+static void clone_link_process(const struct clone_request *r, struct process *p, struct session *s,
+			       struct process_group *g)
 {
 	struct process *me = current->process;
 	struct process *parent = r->flags & CLONE_PARENT ? me->parent : me;
@@ -340,7 +346,8 @@ static int clone_publish(const struct clone_request *r, struct task *t)
 	return 0;
 }
 
-/* --- the child's first act (the address may be in its own copy of memory), and the parent's side --- */
+/* --- the child's first act (the address may be in its own copy of memory), and the parent's side
+ * --- */
 
 static void birth_write_tid(struct task_callback *cb)
 {
@@ -366,7 +373,8 @@ static void vfork_wait(struct task *t)
 }
 
 /* Memory of a child born elsewhere is its container's from the start. */
-static int clone_build_for(const struct clone_request *r, const struct trapframe *frame, struct task **out)
+static int clone_build_for(const struct clone_request *r, const struct trapframe *frame,
+			   struct task **out)
 {
 	struct account *own = current->account;
 	int err;
@@ -426,8 +434,9 @@ s64 sys_fork(struct trapframe *frame)
 
 s64 sys_vfork(struct trapframe *frame)
 {
-	return process_clone(&(struct clone_request){ .flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD },
-			     frame);
+	return process_clone(
+		&(struct clone_request){ .flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD },
+		frame);
 }
 
 /* clone(flags, stack, parent_tid, child_tid, tls) on x86-64 (man 2 clone) */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * prctl.c - prctl(2) and arch_prctl(2). What is not in the switch is refused with
+ * prctl.c - prctl(2), arch_prctl(2) and iopl(2). What is not in the switch is refused with
  * -EINVAL, as Linux answers for what it was not built with (doc/abi.md).
  */
 #include "arch/x86/arch.h"
 #include "arch/x86/mmu.h"
+#include "arch/x86/trap.h"
 #include "arch/x86/uaccess.h"
 #include "core/errno.h"
 #include "lib/string.h"
@@ -15,17 +16,41 @@
 #include "syscalls.h"
 
 enum {
-	PR_SET_PDEATHSIG = 1, PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE = 4,
-	PR_GET_KEEPCAPS = 7, PR_SET_KEEPCAPS = 8, PR_GET_TIMING = 13, PR_SET_TIMING = 14,
-	PR_SET_NAME = 15, PR_GET_NAME = 16, PR_GET_SECCOMP = 21, PR_CAPBSET_READ = 23,
-	PR_CAPBSET_DROP = 24, PR_GET_TSC = 25, PR_SET_TSC = 26, PR_GET_SECUREBITS = 27,
-	PR_SET_SECUREBITS = 28, PR_SET_TIMERSLACK = 29, PR_GET_TIMERSLACK = 30,
-	PR_SET_CHILD_SUBREAPER = 36, PR_GET_CHILD_SUBREAPER = 37, PR_SET_NO_NEW_PRIVS = 38,
-	PR_GET_NO_NEW_PRIVS = 39, PR_GET_TID_ADDRESS = 40, PR_SET_THP_DISABLE = 41,
-	PR_GET_THP_DISABLE = 42, PR_CAP_AMBIENT = 47,
+	PR_SET_PDEATHSIG = 1,
+	PR_GET_PDEATHSIG = 2,
+	PR_GET_DUMPABLE = 3,
+	PR_SET_DUMPABLE = 4,
+	PR_GET_KEEPCAPS = 7,
+	PR_SET_KEEPCAPS = 8,
+	PR_GET_TIMING = 13,
+	PR_SET_TIMING = 14,
+	PR_SET_NAME = 15,
+	PR_GET_NAME = 16,
+	PR_GET_SECCOMP = 21,
+	PR_CAPBSET_READ = 23,
+	PR_CAPBSET_DROP = 24,
+	PR_GET_TSC = 25,
+	PR_SET_TSC = 26,
+	PR_GET_SECUREBITS = 27,
+	PR_SET_SECUREBITS = 28,
+	PR_SET_TIMERSLACK = 29,
+	PR_GET_TIMERSLACK = 30,
+	PR_SET_CHILD_SUBREAPER = 36,
+	PR_GET_CHILD_SUBREAPER = 37,
+	PR_SET_NO_NEW_PRIVS = 38,
+	PR_GET_NO_NEW_PRIVS = 39,
+	PR_GET_TID_ADDRESS = 40,
+	PR_SET_THP_DISABLE = 41,
+	PR_GET_THP_DISABLE = 42,
+	PR_CAP_AMBIENT = 47,
 };
-enum { PR_CAP_AMBIENT_IS_SET = 1, PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_LOWER, PR_CAP_AMBIENT_CLEAR_ALL };
-#define PR_TSC_ENABLE 1
+enum {
+	PR_CAP_AMBIENT_IS_SET = 1,
+	PR_CAP_AMBIENT_RAISE,
+	PR_CAP_AMBIENT_LOWER,
+	PR_CAP_AMBIENT_CLEAR_ALL
+};
+#define PR_TSC_ENABLE	    1
 #define TIMER_SLACK_DEFAULT 50000
 
 /* --- names and flags --- */
@@ -143,8 +168,9 @@ static s64 prctl_ambient(u64 what, u64 cap, u64 a4, u64 a5)
 		return -EINVAL;
 	if (what == PR_CAP_AMBIENT_IS_SET)
 		return old->cap_ambient >> cap & 1;
-	if (what == PR_CAP_AMBIENT_RAISE && (!(old->cap_permitted & old->cap_inheritable & BIT(cap)) ||
-					     old->securebits & SECBIT_NO_CAP_AMBIENT_RAISE))
+	if (what == PR_CAP_AMBIENT_RAISE &&
+	    (!(old->cap_permitted & old->cap_inheritable & BIT(cap)) ||
+	     old->securebits & SECBIT_NO_CAP_AMBIENT_RAISE))
 		return -EPERM;
 	err = cred_copy(old, &c);
 	if (err)
@@ -265,8 +291,12 @@ s64 sys_prctl(int option, u64 a2, u64 a3, u64 a4, u64 a5)
 /* --- arch_prctl --- */
 
 enum {
-	ARCH_SET_GS = 0x1001, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS,
-	ARCH_GET_CPUID = 0x1011, ARCH_SET_CPUID,
+	ARCH_SET_GS = 0x1001,
+	ARCH_SET_FS,
+	ARCH_GET_FS,
+	ARCH_GET_GS,
+	ARCH_GET_CPUID = 0x1011,
+	ARCH_SET_CPUID,
 };
 
 s64 sys_arch_prctl(int option, u64 address)
@@ -293,4 +323,25 @@ s64 sys_arch_prctl(int option, u64 address)
 		return -ENODEV;
 	}
 	return -EINVAL;
+}
+
+/* --- iopl --- */
+
+/*
+ * The level stands in the caller's saved flags, from where the return to user mode loads it. Ports
+ * are the machine's, so only the host's root may raise it, and it goes no further than this
+ * task: a child (clone_registers), a program that is executed and a process that enters a
+ * container (process_move) begin at 0.
+ */
+s64 sys_iopl(struct trapframe *frame)
+{
+	u64 level = frame->rdi & 0xffffffff,
+	    old = (frame->rflags & RFLAGS_IOPL) >> RFLAGS_IOPL_SHIFT;
+
+	if (level > 3)
+		return -EINVAL;
+	if (level > old && !may_host(CAP_SYS_RAWIO))
+		return -EPERM;
+	frame->rflags = (frame->rflags & ~RFLAGS_IOPL) | level << RFLAGS_IOPL_SHIFT;
+	return 0;
 }

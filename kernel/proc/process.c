@@ -9,6 +9,7 @@
  *	process_put		the last one frees
  */
 #include "proc/tree.h"
+#include "arch/x86/trap.h"
 #include "core/errno.h"
 #include "lib/string.h"
 #include "mm/page.h"
@@ -30,8 +31,8 @@ void process_set_container_hooks(const struct container_hooks *h)
 
 void process_init(void)
 {
-	process_cache = slab_cache_create("process", sizeof(struct process), 64,
-					  SLAB_ACCOUNT | SLAB_RCU);
+	process_cache =
+		slab_cache_create("process", sizeof(struct process), 64, SLAB_ACCOUNT | SLAB_RCU);
 	task_init();
 	pid_init();
 	job_init();
@@ -146,7 +147,8 @@ void process_link(struct process *p, struct process *parent, struct process_grou
 	table_add(p, p->pids);
 }
 
-/* Out of everything where it can be found. The caller drops parent, leader and the tree's reference. */
+/* Out of everything where it can be found. The caller drops parent, leader and the tree's
+ * reference. */
 void process_unlink(struct process *p)
 {
 	spin_assert_held(&tree_lock);
@@ -186,7 +188,7 @@ u32 process_thread_tid(struct process *p, unsigned nth)
 	u32 tid = 0;
 
 	spin_lock(&tree_lock);
-	list_for_each(t, &p->threads, thread_node)
+	list_for_each (t, &p->threads, thread_node)
 		if (!nth--) {
 			tid = t->tid;
 			break;
@@ -204,7 +206,7 @@ void process_cpu_time(struct process *p, ktime_t *utime, ktime_t *stime)
 
 	*utime = p->dead_utime;
 	*stime = p->dead_stime;
-	list_for_each(t, &p->threads, thread_node) {
+	list_for_each (t, &p->threads, thread_node) {
 		process_account_time(t, &u, &s);
 		*utime += u;
 		*stime += s;
@@ -244,6 +246,7 @@ static void process_move(struct pid_table *t, u32 pid, struct session *s, struct
 	p->pids = t;
 	p->pid = pid;
 	current->tid = pid;
+	task_frame(current)->rflags &= ~RFLAGS_IOPL;
 	session_start(s, g, p);
 }
 

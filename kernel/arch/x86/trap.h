@@ -13,7 +13,7 @@
 struct task;
 
 struct trapframe {
-	u64 r15, r14, r13, r12, rbp, rbx;                  /* callee-saved */
+	u64 r15, r14, r13, r12, rbp, rbx; /* callee-saved */
 	u64 r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
 	u64 orig_rax; /* system-call number, or -1 */
 	u64 vector;
@@ -29,19 +29,22 @@ static inline bool trap_from_user(const struct trapframe *f)
 /* The frame of current's entry from user mode (undefined for kernel threads). */
 struct trapframe *task_frame(struct task *t);
 
-#define USER_CS  0x33
-#define USER_SS  0x2b
+#define USER_CS	  0x33
+#define USER_SS	  0x2b
 #define KERNEL_CS 0x08
 #define KERNEL_SS 0x10
 
 /* rflags that user mode may set by sigreturn: CF PF AF ZF SF TF DF OF AC ID RF */
 #define RFLAGS_USER 0x250dd5ull
 #define RFLAGS_IF   0x200ull
+/* the privilege from which in, out, cli and sti are allowed (SDM vol. 1, 19.5.1): iopl(2) */
+#define RFLAGS_IOPL	  0x3000ull
+#define RFLAGS_IOPL_SHIFT 12
 
-#define SYSCALL_MAX_LINUX 512
+#define SYSCALL_MAX_LINUX  512
 #define SYSCALL_TABLE_SIZE (SYSCALL_MAX_LINUX + 24)
 /* Skerry's own calls, 1000.., stand behind Linux's in the table. */
-#define SYSCALL_INDEX(nr) ((nr) < 1000 ? (nr) : SYSCALL_MAX_LINUX + (nr) - 1000)
+#define SYSCALL_INDEX(nr) ((nr) < 1000 ? (nr) : SYSCALL_MAX_LINUX + (nr)-1000)
 
 const char *syscall_name(u64 nr); /* "?" if there is none */
 
