@@ -645,14 +645,17 @@ int container_destroy(struct container *c)
 
 /* --- starting a program --- */
 
-/* A STOPPED container begins anew: its next process is pid 1 again. admin is held. */
+/* A STOPPED container begins anew: its next process is pid 1 again. -EINVAL: paused. admin is held. */
 static int container_rewind(struct container *c)
 {
-	bool again, busy;
+	bool again, busy, paused;
 
 	spin_lock(&c->lock);
 	again = c->state == CONTAINER_STOPPED;
+	paused = c->state == CONTAINER_PAUSED;
 	spin_unlock(&c->lock);
+	if (paused)
+		return -EINVAL;
 	busy = again && !pid_table_rewind(&c->pids);
 	return busy ? -EAGAIN : 0; /* its last pid 1 has not been waited for */
 }

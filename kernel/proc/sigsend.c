@@ -29,11 +29,11 @@ static bool signal_has_no_effect(const struct process *p, const struct task *t, 
 	const struct task_signals *ts = t ? t->signals : p->leader->signals;
 	u64 handler = handler_of(p, sig);
 
+	if (ts && (ts->blocked & SIGBIT(sig)))
+		return false;
 	if (p->pids && p->pids->init == p && handler == SIG_DFL &&
 	    !(from_outside && (sig == SIGKILL || sig == SIGSTOP)))
 		return true;
-	if (ts && (ts->blocked & SIGBIT(sig)))
-		return false;
 	return handler == SIG_IGN || (handler == SIG_DFL && (SIGBIT(sig) & SIGSET_IGNORED));
 }
 
