@@ -259,6 +259,9 @@ int mount_table_set_root(struct mount_table *t, const struct path *dir)
 	err = mount_create(dir->mount->sb, dir->dentry, dir->mount->flags, dir->mount->source, &m);
 	if (err)
 		return err;
+	/* A device node in a directory that is given to a container is not for it to use. */
+	if (t->owner != &owner_host)
+		m->flags |= MS_NODEV;
 	m->locked = m->flags & MOUNT_LOCKABLE;
 	return mount_table_set_root_mount(t, m);
 }
