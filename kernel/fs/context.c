@@ -17,8 +17,8 @@ static struct fs_context *context_alloc(void)
 	struct fs_context *c;
 
 	if (unlikely(!context_cache))
-		context_cache = slab_cache_create("fs_context", sizeof(*c), 0,
-						  SLAB_ACCOUNT | SLAB_ZERO);
+		context_cache =
+			slab_cache_create("fs_context", sizeof(*c), 0, SLAB_ACCOUNT | SLAB_ZERO);
 	c = slab_alloc(context_cache);
 	if (!c)
 		return NULL;
@@ -165,8 +165,8 @@ static s64 getcwd_into(const struct path *cwd, const struct path *root, char *pa
 	size_t n;
 	int err;
 
-	if (!cwd->dentry->inode->nlink || (cwd->dentry->parent != cwd->dentry &&
-					   !hlist_hashed(&cwd->dentry->hash_node)))
+	if (!cwd->dentry->inode->nlink ||
+	    (cwd->dentry->parent != cwd->dentry && !hlist_hashed(&cwd->dentry->hash_node)))
 		return -ENOENT;
 	err = path_to_string(cwd, root, page, PATH_MAX, &start);
 	if (err)

@@ -10,13 +10,13 @@
 
 struct mount_table { /* an aspect of struct container: c->mounts */
 	ref_t refs;
-	struct mutex lock;      /* M; RANK_MOUNT */
-	struct list mounts;     /* M: in order of mounting */
+	struct mutex lock;  /* M; RANK_MOUNT */
+	struct list mounts; /* M: in order of mounting */
 	struct mount *root;
 	struct owner *owner;
-	u64 id;                 /* never reused; mount->table_id */
-	u32 count;              /* M */
-	u64 generation;         /* changes wake pollers of /proc/mounts */
+	u64 id;		/* never reused; mount->table_id */
+	u32 count;	/* M */
+	u64 generation; /* changes wake pollers of /proc/mounts */
 	struct waitq changed;
 };
 
@@ -28,7 +28,8 @@ struct fs_context {
 	struct mount_table *mounts; /* counted; constant but for join/leave */
 };
 
-int fs_context_create(struct mount_table *mt, struct fs_context **out); /* root and cwd at the table's root */
+int fs_context_create(struct mount_table *mt,
+		      struct fs_context **out); /* root and cwd at the table's root */
 int fs_context_copy(struct fs_context *from, struct fs_context **out);
 struct fs_context *fs_context_get(struct fs_context *c);
 void fs_context_put(struct fs_context *c);
@@ -39,38 +40,40 @@ void fs_context_cwd(struct fs_context *c, struct path *out);
 int mount_table_create(struct owner *owner, struct mount_table **out);
 struct mount_table *mount_table_get(struct mount_table *t);
 void mount_table_put(struct mount_table *t); /* the last one unmounts all */
-/* What a container sees: `dir` (a path of the creator's table) becomes its root, as a bind mount. */
+/* What a container sees: `dir` (a path of the creator's table) becomes its root, as a bind mount.
+ */
 int mount_table_set_root(struct mount_table *t, const struct path *dir);
 int mount_table_set_root_sb(struct mount_table *t, struct superblock *sb, const char *source);
 /* Mounts a new instance of a filesystem at a path inside t, which need not be current's. */
-int mount_at(struct mount_table *t, const struct path *where, const char *type, const char *source, u32 flags, const char *data);
+int mount_at(struct mount_table *t, const struct path *where, const char *type, const char *source,
+	     u32 flags, const char *data);
 /* Looks a path up inside t as its root would (for setting up a container). */
 int mount_table_lookup(struct mount_table *t, const char *name, struct path *out);
 /* The mount that stands on (m, d) in m's table, or NULL. RCU. */
 struct mount *mount_lookup(struct mount *m, struct dentry *d);
 extern struct mount_table *host_mounts;
 
-#define MS_RDONLY 1
-#define MS_NOSUID 2
-#define MS_NODEV 4
-#define MS_NOEXEC 8
+#define MS_RDONLY      1
+#define MS_NOSUID      2
+#define MS_NODEV       4
+#define MS_NOEXEC      8
 #define MS_SYNCHRONOUS 16
-#define MS_REMOUNT 32
-#define MS_MANDLOCK 64
-#define MS_DIRSYNC 128
+#define MS_REMOUNT     32
+#define MS_MANDLOCK    64
+#define MS_DIRSYNC     128
 #define MS_NOSYMFOLLOW 256
-#define MS_NOATIME 1024
-#define MS_NODIRATIME 2048
-#define MS_BIND 4096
-#define MS_MOVE 8192
-#define MS_REC 16384
-#define MS_SILENT 32768
-#define MS_UNBINDABLE (1 << 17)
-#define MS_PRIVATE (1 << 18)
-#define MS_SLAVE (1 << 19)
-#define MS_SHARED (1 << 20)
-#define MS_RELATIME (1 << 21)
+#define MS_NOATIME     1024
+#define MS_NODIRATIME  2048
+#define MS_BIND	       4096
+#define MS_MOVE	       8192
+#define MS_REC	       16384
+#define MS_SILENT      32768
+#define MS_UNBINDABLE  (1 << 17)
+#define MS_PRIVATE     (1 << 18)
+#define MS_SLAVE       (1 << 19)
+#define MS_SHARED      (1 << 20)
+#define MS_RELATIME    (1 << 21)
 #define MS_STRICTATIME (1 << 24)
-#define MS_LAZYTIME (1 << 25)
+#define MS_LAZYTIME    (1 << 25)
 
 #endif

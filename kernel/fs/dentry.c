@@ -22,10 +22,10 @@
 #include "fs/internal.h"
 #include "lib/hash.h"
 
-#define BUCKET_LOCKS	64
-#define LRU_BATCH	64
-#define LRU_MIN		512 /* unpinned names that are kept at least, whatever the memory */
-#define LRU_MAX		65536
+#define BUCKET_LOCKS 64
+#define LRU_BATCH    64
+#define LRU_MIN	     512 /* unpinned names that are kept at least, whatever the memory */
+#define LRU_MAX	     65536
 
 static struct slab_cache *dentry_cache;
 static struct hlist *buckets;
@@ -39,7 +39,7 @@ static struct list lru = LIST_INIT(lru);
 static u64 lru_count; /* lru_lock */
 static u64 lru_max;
 static struct work lru_work;
-static u32 rename_seq; /* moves of directories so far: dentry paths are read against it */
+u32 dentry_moves; /* so far: a path is read against it (path_text.c) */
 
 struct long_name {
 	struct rcu_head rcu;
@@ -293,7 +293,7 @@ struct dentry *dentry_find_rcu(struct dentry *dir, const char *name, u32 len, u6
 {
 	struct dentry *d;
 
-	hlist_for_each(d, &buckets[bucket_of(dir, hash)], hash_node) {
+	hlist_for_each (d, &buckets[bucket_of(dir, hash)], hash_node) {
 		const char *text;
 		u32 s, n;
 
@@ -318,7 +318,7 @@ struct dentry *dentry_find(struct dentry *dir, const char *name, u32 len, u64 ha
 	struct dentry *d;
 
 	spin_lock(bucket_lock(b));
-	hlist_for_each(d, &buckets[b], hash_node) {
+	hlist_for_each (d, &buckets[b], hash_node) {
 		if (d->hash == hash && d->parent == dir && d->name_len == len &&
 		    name_equal(d->name, name, len) && ref_get_unless_zero(&d->refs))
 			break;
@@ -417,7 +417,7 @@ static struct dentry *dentry_first_child(struct dentry *d)
 	struct dentry *c;
 
 	spin_lock(&d->lock);
-	list_for_each(c, &d->children, child_node)
+	list_for_each (c, &d->children, child_node)
 		if (ref_get_unless_zero(&c->refs)) {
 			spin_unlock(&d->lock);
 			return c;
@@ -553,7 +553,7 @@ static void dentry_swap(struct dentry *a, struct dentry *b, bool keep_b)
 
 	spin_lock_two(&ap->lock, &bp->lock);
 	spin_lock_two(bucket_lock(ab), bucket_lock(bb));
-	WRITE_ONCE(rename_seq, rename_seq + 1);
+	__atomic_add_fetch(&dentry_moves, 1, __ATOMIC_RELEASE);
 	dentry_seq_begin(a);
 	dentry_seq_begin(b);
 	hlist_remove(&a->hash_node);
@@ -594,105 +594,6 @@ void dentry_move(struct dentry *d, struct dentry *target)
 void dentry_exchange(struct dentry *a, struct dentry *b)
 {
 	dentry_swap(a, b, true);
-}
-
-/* --- paths --- */
-
-bool dentry_is_below(const struct dentry *d, const struct dentry *top)
-{
-	while (d != top) {
-		const struct dentry *up = rcu_dereference(d->parent);
-
-		if (up == d)
-			return false;
-		d = up;
-	}
-	return true;
-}
-
-struct path_text {
-	char *buf, *at;
-	bool overflow;
-};
-
-static void path_text_prepend(struct path_text *t, const char *s, size_t n)
-{
-	if ((size_t)(t->at - t->buf) < n) {
-		t->overflow = true;
-		return;
-	}
-	t->at -= n;
-	memcpy(t->at, s, n);
-}
-
-/* Under RCU. True: it ended at root; false: at the top of something else. */
-static bool path_text_walk(struct path_text *t, const struct path *p, const struct path *root)
-{
-	const struct dentry *d = p->dentry;
-	const struct mount *m = p->mount;
-
-	while (d != root->dentry || m != root->mount) {
-		const struct dentry *up = rcu_dereference(d->parent);
-		const char *name;
-		u32 len;
-
-		if (d == m->root || up == d) {
-			const struct mount *over = rcu_dereference(m->parent);
-
-			if (!over || d != m->root)
-				return false;
-			d = rcu_dereference(m->mountpoint);
-			m = over;
-			continue;
-		}
-		/* A torn pair of name and length only happens during a rename: then we do it again. */
-		name = rcu_dereference(d->name);
-		len = strnlen(name, NAME_MAX);
-		path_text_prepend(t, name, len);
-		path_text_prepend(t, "/", 1);
-		d = up;
-	}
-	return true;
-}
-
-static int path_to_string_anon(const struct path *p, char *buf, size_t size, char **start)
-{
-	const struct inode *i = p->dentry->inode;
-	int n;
-
-	if (S_ISFIFO(i->mode) || S_ISSOCK(i->mode))
-		n = snprintf(buf, size, "%s:[%lu]", S_ISFIFO(i->mode) ? "pipe" : "socket", i->ino);
-	else
-		n = snprintf(buf, size, "%s", p->dentry->name);
-	*start = buf;
-	return n < (int)size ? 0 : -ENAMETOOLONG;
-}
-
-int path_to_string(const struct path *p, const struct path *root, char *buf, size_t size,
-		   char **start)
-{
-	struct path_text t;
-	bool reached;
-	u32 seq;
-
-	if (!p->mount || p->mount == anon_mount)
-		return path_to_string_anon(p, buf, size, start);
-	rcu_read_lock();
-	do {
-		seq = __atomic_load_n(&rename_seq, __ATOMIC_ACQUIRE);
-		t = (struct path_text){ buf, buf + size, false };
-		path_text_prepend(&t, "", 1);
-		if (p->dentry->parent != p->dentry && !hlist_hashed(&p->dentry->hash_node))
-			path_text_prepend(&t, " (deleted)", 10);
-		reached = path_text_walk(&t, p, root);
-	} while (seq != __atomic_load_n(&rename_seq, __ATOMIC_ACQUIRE));
-	rcu_read_unlock();
-	if (*t.at != '/')
-		path_text_prepend(&t, "/", 1);
-	if (!reached)
-		path_text_prepend(&t, "(unreachable)", 13);
-	*start = t.at;
-	return t.overflow ? -ENAMETOOLONG : 0;
 }
 
 /* --- start-up --- */

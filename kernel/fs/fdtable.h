@@ -16,7 +16,7 @@ struct fd_array {
 	u32 size;
 	struct file **file;
 	u64 *used, *cloexec; /* bitmaps */
-	u64 *full;           /* bit per word of `used` that has no clear bit */
+	u64 *full;	     /* bit per word of `used` that has no clear bit */
 	struct rcu_head rcu;
 };
 
@@ -71,7 +71,7 @@ static inline void fd_end(struct fd_ref r)
 /* Takes the lowest free descriptor >= from: -EMFILE, -ENOMEM. Then install or release it. */
 int fd_reserve(u32 from, bool cloexec, u32 *fd);
 void fd_install(u32 fd, struct file *f); /* takes over the reference */
-void fd_release(u32 fd);                 /* a reserved one that was not installed */
+void fd_release(u32 fd);		 /* a reserved one that was not installed */
 int fd_close(u32 fd);
 /* Reserve + install in one step: the descriptor, or -errno (f is put). */
 s64 fd_add(struct file *f, bool cloexec);

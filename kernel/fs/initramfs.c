@@ -15,8 +15,22 @@
 
 #define HEADER_SIZE 110
 
-enum field { F_INO, F_MODE, F_UID, F_GID, F_NLINK, F_MTIME, F_SIZE, F_DEV_MAJOR, F_DEV_MINOR,
-	     F_RDEV_MAJOR, F_RDEV_MINOR, F_NAME_SIZE, F_CHECK, FIELDS };
+enum field {
+	F_INO,
+	F_MODE,
+	F_UID,
+	F_GID,
+	F_NLINK,
+	F_MTIME,
+	F_SIZE,
+	F_DEV_MAJOR,
+	F_DEV_MINOR,
+	F_RDEV_MAJOR,
+	F_RDEV_MINOR,
+	F_NAME_SIZE,
+	F_CHECK,
+	FIELDS
+};
 
 struct seen { /* the first name of a file that has several */
 	struct seen *next;

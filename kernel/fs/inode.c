@@ -243,6 +243,5 @@ void inode_put_write(struct inode *i)
 
 void inode_init(void)
 {
-	inode_cache =
-		slab_cache_create("inode", sizeof(struct inode), 0, SLAB_ACCOUNT | SLAB_ZERO);
+	inode_cache = slab_cache_create("inode", sizeof(struct inode), 0, SLAB_ACCOUNT | SLAB_ZERO);
 }

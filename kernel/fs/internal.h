@@ -24,6 +24,7 @@ struct name_buf {
 	char *text;
 	char small[NAME_SMALL];
 };
+char *name_alloc(void); /* PATH_MAX bytes, for name_put(); NULL */
 int name_fetch(struct name_buf *b, uaddr_t name, bool empty_ok); /* -EFAULT, -ENOENT, ... */
 static inline void name_drop(struct name_buf *b)
 {
@@ -38,22 +39,24 @@ static inline void name_drop(struct name_buf *b)
  * hash are equal are equal.
  */
 #define HASH_STEP(h, word) (((h) ^ (word)) * 0x9e3779b97f4a7c15ull)
-#define HASH_WHOLE_NAME 8
+#define HASH_WHOLE_NAME	   8
 u64 dentry_hash_name(const char *name, size_t len);
 /* Under RCU: the dentry and its seq, or NULL (which may be wrong during a rename). */
 struct dentry *dentry_find_rcu(struct dentry *dir, const char *name, u32 len, u64 hash, u32 *seq);
 /* Counted, or NULL: exact. */
 struct dentry *dentry_find(struct dentry *dir, const char *name, u32 len, u64 hash);
 /* The same with ops->lookup where the cache does not know; dir's inode lock is held. */
-int dentry_lookup_locked(struct dentry *dir, const char *name, u32 len, u64 hash, struct dentry **out);
+int dentry_lookup_locked(struct dentry *dir, const char *name, u32 len, u64 hash,
+			 struct dentry **out);
 /* A new negative dentry, in no table: -ENOMEM. */
 int dentry_alloc(struct dentry *dir, const char *name, u32 len, u64 hash, struct dentry **out);
 int dentry_alloc_nameless(struct superblock *sb, struct inode *i, const char *static_name,
-			  struct dentry **out); /* takes over i's reference on success */
+			  struct dentry **out);		   /* takes over i's reference on success */
 void dentry_move(struct dentry *d, struct dentry *target); /* d takes target's place and name */
 void dentry_exchange(struct dentry *a, struct dentry *b);
 bool dentry_is_below(const struct dentry *d, const struct dentry *top); /* or the same; RCU */
 bool dentry_get_live(struct dentry *d, u32 seq); /* under RCU: counts d if seq still holds */
+extern u32 dentry_moves;			 /* renames so far; atomic */
 void dentry_init(void);
 void inode_init(void);
 void mount_init(void);
@@ -78,21 +81,21 @@ enum last_type { LAST_NAME, LAST_DOT, LAST_DOTDOT, LAST_NONE };
 struct walk {
 	struct path path;    /* where it stands: counted unless rcu */
 	struct inode *inode; /* of path.dentry; NULL: negative */
-	u32 seq;             /* rcu: of path.dentry */
+	u32 seq;	     /* rcu: of path.dentry */
 	bool rcu;
-	bool trailing;       /* a slash follows the last component: it must be a directory */
-	u8 links;            /* symbolic links followed */
-	u8 depth;            /* of the stack */
+	bool trailing; /* a slash follows the last component: it must be a directory */
+	u8 links;      /* symbolic links followed */
+	u8 depth;      /* of the stack */
 	enum last_type type;
-	u32 flags;           /* LOOKUP_* */
+	u32 flags; /* LOOKUP_* */
 	u32 last_len;
 	u64 last_hash;
-	const char *last;    /* the component not yet walked */
-	const char *rest;    /* the string being read */
-	struct path root;    /* not counted: fs->root cannot go away during a call... */
+	const char *last;      /* the component not yet walked */
+	const char *rest;      /* the string being read */
+	struct path root;      /* not counted: fs->root cannot go away during a call... */
 	struct path root_hold; /* ... except when the context is shared: then this holds it */
 	u64 table_id;
-	struct fd_ref dir;   /* the directory descriptor */
+	struct fd_ref dir; /* the directory descriptor */
 	struct {
 		const char *rest;
 		char *text; /* a copy to free, or NULL */
@@ -105,6 +108,8 @@ struct walk {
  * -ECHILD: the cache alone cannot answer; walk_end, and again with rcu false.
  */
 int walk_begin(struct walk *w, int dirfd, const char *name, u32 flags, bool rcu);
+int walk_begin_from(struct walk *w, struct fs_context *fs, int dirfd, const char *name, u32 flags,
+		    bool rcu);
 int walk_parent(struct walk *w);
 int walk_last(struct walk *w, bool follow);
 int walk_count(struct walk *w); /* leaves RCU mode, counting path: 0 or -ECHILD */
@@ -129,13 +134,13 @@ static inline u32 fs_umask(void)
 	return current->fs ? current->fs->umask : 0;
 }
 int mount_want_write(const struct mount *m); /* 0 or -EROFS */
-int inode_get_write(struct inode *i);        /* one more writer: -ETXTBSY */
+int inode_get_write(struct inode *i);	     /* one more writer: -ETXTBSY */
 void inode_put_write(struct inode *i);
-int inode_may_create(struct inode *dir);     /* write and search, not dead */
+int inode_may_create(struct inode *dir);	     /* write and search, not dead */
 int inode_setattr(struct inode *i, struct iattr *a); /* under i->lock; checked; times filled in */
-int inode_truncate(struct inode *i, u64 size);       /* takes i->lock; checks limits */
-int inode_remove_suid(struct inode *i);              /* on write or chown; under i->lock */
-void file_accessed(struct file *f);                  /* atime by the mount's rules */
+int inode_truncate(struct inode *i, u64 size);	     /* takes i->lock; checks limits */
+int inode_remove_suid(struct inode *i);		     /* on write or chown; under i->lock */
+void file_accessed(struct file *f);		     /* atime by the mount's rules */
 void inode_accessed(const struct mount *m, struct inode *i);
 int inode_getattr(struct inode *i, struct kstat *st);
 /* Opens p, whose references pass to the file (or are put). */
@@ -144,7 +149,7 @@ int file_open_take(struct path *p, int flags, struct file **out);
 int inode_page(struct inode *i, u64 index, struct page **out);
 s64 file_size_limit(struct inode *i, u64 pos, u64 *n);
 void locks_close(struct file *f, struct fd_table *t); /* close(2): POSIX locks of t on f's inode */
-void locks_release(struct file *f);                   /* the last reference: flock and OFD locks */
+void locks_release(struct file *f);		      /* the last reference: flock and OFD locks */
 int path_lookup_either(int dirfd, uaddr_t name, int flags, int allowed, struct path *out);
 extern struct mount *anon_mount;
 struct fs_context *fs_context_here(void); /* current's, or the kernel's own */

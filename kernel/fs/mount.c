@@ -41,7 +41,7 @@ struct mount *mount_lookup(struct mount *m, struct dentry *d)
 {
 	struct mount *over;
 
-	hlist_for_each(over, mount_bucket(m, d), hash_node)
+	hlist_for_each (over, mount_bucket(m, d), hash_node)
 		if (READ_ONCE(over->parent) == m && READ_ONCE(over->mountpoint) == d)
 			return over;
 	return NULL;
@@ -342,8 +342,7 @@ static int mount_place(struct mount_table *t, struct mount *m, const struct path
 	struct path top = mount_topmost(where);
 	int err = mountpoint_lock(t, &top, directory);
 
-	if (!err && top.mount->sb == m->sb && top.mount->root == m->root &&
-	    top.dentry == m->root) {
+	if (!err && top.mount->sb == m->sb && top.mount->root == m->root && top.dentry == m->root) {
 		mountpoint_unlock(t, &top);
 		err = -EBUSY; /* the same again, as Linux */
 	}
@@ -441,8 +440,8 @@ static int mount_clone_below(struct mount_table *t, const struct path *from, str
 			orig_parent = orig_parent->parent;
 			copy_parent = copy_parent->parent;
 		}
-		if (m == top || (m->parent == from->mount &&
-				 !dentry_is_below(m->mountpoint, from->dentry))) {
+		if (m == top ||
+		    (m->parent == from->mount && !dentry_is_below(m->mountpoint, from->dentry))) {
 			m = mount_next_skip(m, from->mount);
 			continue;
 		}
@@ -589,7 +588,8 @@ void mount_init(void)
 	mount_cache = slab_cache_create("mount", sizeof(struct mount), 0, SLAB_ACCOUNT | SLAB_ZERO);
 	anon_mount_create();
 	err = mount_table_create(&owner_host, &host_mounts);
-	err = err ? err : tmpfs_type.mount(&tmpfs_type, "rootfs", 0, "size=0,nr_inodes=0,mode=755", &sb);
+	err = err ? err
+		  : tmpfs_type.mount(&tmpfs_type, "rootfs", 0, "size=0,nr_inodes=0,mode=755", &sb);
 	BUG_IF(err, "err=%d", err);
 	sb->owner = &owner_host;
 	err = mount_table_set_root_sb(host_mounts, sb, "rootfs");

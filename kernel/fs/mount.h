@@ -8,15 +8,15 @@
 #include "fs/context.h"
 
 /* What a mount keeps of the flags of mount(2); the rest is the superblock's, or a verb. */
-#define MOUNT_FLAGS                                                                                \
-	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW | MS_NOATIME |              \
+#define MOUNT_FLAGS                                                                   \
+	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW | MS_NOATIME | \
 	 MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
 /* Set from outside, a container may not take these away. */
 #define MOUNT_LOCKABLE (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
-#define MNT_FORCE       1 /* umount2(2) */
-#define MNT_DETACH      2
-#define MNT_EXPIRE      4
+#define MNT_FORCE	1 /* umount2(2) */
+#define MNT_DETACH	2
+#define MNT_EXPIRE	4
 #define UMOUNT_NOFOLLOW 8
 
 extern const struct fs_type tmpfs_type;

@@ -201,7 +201,8 @@ s64 sys_link(uaddr_t old_name, uaddr_t name)
 
 /* --- unlink and rmdir --- */
 
-/* May d be taken out of dir (man 2 unlink: EACCES, EPERM, EISDIR, ENOTDIR)? Both locked or stable. */
+/* May d be taken out of dir (man 2 unlink: EACCES, EPERM, EISDIR, ENOTDIR)? Both locked or stable.
+ */
 static int delete_check(struct inode *dir, struct dentry *d, bool want_directory)
 {
 	struct inode *i = d->inode;

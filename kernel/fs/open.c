@@ -10,12 +10,12 @@
 #include "fs/internal.h"
 #include "syscalls.h"
 
-#define S_IALLUGO	07777
-#define O_TMPFILE_BIT	020000000
-#define O_PATH_FLAGS	(O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
-#define O_VALID                                                                                    \
-	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |      \
-	 FASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |      \
+#define S_IALLUGO     07777
+#define O_TMPFILE_BIT 020000000
+#define O_PATH_FLAGS  (O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
+#define O_VALID                                                                               \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | \
+	 FASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | \
 	 O_PATH | O_TMPFILE)
 
 /* open(2) ignores flags that do not exist; what it does not allow together is -EINVAL. */
@@ -37,7 +37,8 @@ static int open_flags(int *flags)
 
 static u32 open_mask(int flags)
 {
-	static const u8 mask[] = { MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE };
+	static const u8 mask[] = { MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE,
+				   MAY_READ | MAY_WRITE };
 
 	return mask[flags & O_ACCMODE] | (flags & O_TRUNC ? MAY_WRITE : 0);
 }
@@ -45,8 +46,7 @@ static u32 open_mask(int flags)
 /* Device nodes work where the mount and the owner of the filesystem let them. */
 static bool device_allowed(const struct mount *m)
 {
-	return !(m->flags & MS_NODEV) &&
-	       (m->sb->owner == &owner_host || m->sb->type->device_nodes);
+	return !(m->flags & MS_NODEV) && (m->sb->owner == &owner_host || m->sb->type->device_nodes);
 }
 
 /* May this existing file be opened so? Sleeps not; in RCU mode -ECHILD if it would have to. */

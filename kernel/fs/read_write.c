@@ -81,7 +81,8 @@ s64 file_write(struct file *f, struct uio *u, u64 *pos)
 typedef s64 transfer_fn(struct file *f, struct uio *u, u64 *pos);
 
 /* At the file's own offset. */
-static __attribute__((always_inline)) inline s64 transfer_here(struct fd_ref r, struct uio *u, transfer_fn *fn)
+static __attribute__((always_inline)) inline s64 transfer_here(struct fd_ref r, struct uio *u,
+							       transfer_fn *fn)
 {
 	struct file *f = r.file;
 	s64 ret;
@@ -94,7 +95,8 @@ static __attribute__((always_inline)) inline s64 transfer_here(struct fd_ref r, 
 	return ret;
 }
 
-static __attribute__((always_inline)) inline s64 transfer_at(struct fd_ref r, struct uio *u, s64 pos, transfer_fn *fn)
+static __attribute__((always_inline)) inline s64 transfer_at(struct fd_ref r, struct uio *u,
+							     s64 pos, transfer_fn *fn)
 {
 	u64 at = pos;
 
@@ -104,7 +106,8 @@ static __attribute__((always_inline)) inline s64 transfer_at(struct fd_ref r, st
 /* The checks on a plain buffer, in Linux's order; *n is cut to what one call moves. */
 static inline s64 buffer_check(uaddr_t buf, size_t *n)
 {
-	/* A stack here ends where user space does: only what no space could hold is refused at once. */
+	/* A stack here ends where user space does: only what no space could hold is refused at
+	 * once. */
 	if (unlikely(buf > USER_END || *n > USER_END))
 		return -EFAULT;
 	*n = MIN(*n, (size_t)RW_COUNT_MAX);
@@ -243,7 +246,8 @@ static s64 transfer_vector(int fd, uaddr_t iov, u64 count, s64 pos, int flags, b
 			ret = rwf_check(flags, write);
 		if (!ret && u.left) {
 			u.append = flags & RWF_APPEND;
-			ret = pos == POS_NONE ? transfer_here(r, &u, fn) : transfer_at(r, &u, pos, fn);
+			ret = pos == POS_NONE ? transfer_here(r, &u, fn)
+					      : transfer_at(r, &u, pos, fn);
 			if (ret > 0 && write && file_sync_written(r.file, flags))
 				ret = -EIO;
 		}

@@ -76,8 +76,10 @@ static bool getdents_emit(struct dirent_sink *s, const char *name, size_t len, u
 {
 	struct getdents *g = container_of(s, struct getdents, sink);
 	/* Name and NUL, and for the old form the type byte, in multiples of 8. */
-	u32 size = ALIGN_UP((u32)(g->old ? sizeof(struct dirent_old) + 1 : sizeof(struct dirent64)) +
-				    (u32)len + 1, 8u);
+	u32 size =
+		ALIGN_UP((u32)(g->old ? sizeof(struct dirent_old) + 1 : sizeof(struct dirent64)) +
+				 (u32)len + 1,
+			 8u);
 
 	if (unlikely(size > g->room)) {
 		if (!g->delivered && !g->gathered)

@@ -192,7 +192,8 @@ static int rename_run(struct renaming *r)
 	return err;
 }
 
-static int rename_names(struct renaming *r, int odirfd, const char *old, int ndirfd, const char *new)
+static int rename_names(struct renaming *r, int odirfd, const char *old, int ndirfd,
+			const char *new)
 {
 	int err = walk_parent_counted(&r->from, odirfd, old);
 

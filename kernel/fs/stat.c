@@ -242,8 +242,8 @@ struct statfs64 { /* man 2 statfs, x86-64 */
 	s64 spare[4];
 };
 
-#define ST_VALID     0x20
-#define ST_RELATIME  0x1000
+#define ST_VALID    0x20
+#define ST_RELATIME 0x1000
 
 /* statvfs's flags are mount's for the low bits; the rest move (man 3 statvfs). */
 static u64 statfs_flags(const struct mount *m)

@@ -11,12 +11,12 @@
 #include "fs/mount.h"
 #include "syscalls.h"
 
-#define MS_MGC_VAL  0xc0ed0000u
-#define MS_MGC_MASK 0xffff0000u
-#define MS_NOUSER   (1u << 31)
-#define MS_POSIXACL (1 << 16)
+#define MS_MGC_VAL     0xc0ed0000u
+#define MS_MGC_MASK    0xffff0000u
+#define MS_NOUSER      (1u << 31)
+#define MS_POSIXACL    (1 << 16)
 #define MS_PROPAGATION (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)
-#define ATIME_FLAGS (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
+#define ATIME_FLAGS    (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
 
 struct mount_args {
 	char *type, *source, *data; /* kernel strings; NULL: not given */
@@ -37,11 +37,11 @@ static bool may_mount(void)
 
 static u32 remount_flags(const struct mount *m, u64 flags)
 {
-	u32 new = flags & MOUNT_FLAGS;
+	u32 new = flags &MOUNT_FLAGS;
 
 	/* Without a word on access times they stay (man 2 mount). */
 	if (!(flags & ATIME_FLAGS))
-		new |= m->flags & ATIME_FLAGS;
+		new |= m->flags &ATIME_FLAGS;
 	else if (!(flags & (MS_NOATIME | MS_STRICTATIME)))
 		new |= MS_RELATIME;
 	return new;
@@ -52,7 +52,7 @@ static int flags_set_read_only(u32 *flags, const s64 *writers, u32 new)
 {
 	u32 old = *flags;
 
-	if (!(new & MS_RDONLY) || (old & MS_RDONLY))
+	if (!(new &MS_RDONLY) || (old & MS_RDONLY))
 		return 0;
 	__atomic_or_fetch(flags, MS_RDONLY, __ATOMIC_SEQ_CST);
 	if (!__atomic_load_n(writers, __ATOMIC_SEQ_CST))

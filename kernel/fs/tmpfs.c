@@ -15,9 +15,9 @@
 #include "fs/internal.h"
 #include "fs/tmpfs.h"
 
-#define TMPFS_MAGIC   0x01021994
-#define DIRENT_SIZE   20 /* what one name adds to a directory's st_size, as on Linux */
-#define FIRST_COOKIE  2  /* after . and .. */
+#define TMPFS_MAGIC	0x01021994
+#define DIRENT_SIZE	20 /* what one name adds to a directory's st_size, as on Linux */
+#define FIRST_COOKIE	2  /* after . and .. */
 #define RENAME_EXCHANGE 2
 
 extern const struct fs_type tmpfs_type;
@@ -217,9 +217,10 @@ static struct list *tmpfs_dir_seek(struct file *f, struct dentry *dir, u64 pos)
 {
 	struct dentry *last = f->private, *d;
 
-	if (last && last->cookie + 1 == pos && last->parent == dir && hlist_hashed(&last->hash_node))
+	if (last && last->cookie + 1 == pos && last->parent == dir &&
+	    hlist_hashed(&last->hash_node))
 		return last->child_node.next;
-	list_for_each(d, &dir->children, child_node)
+	list_for_each (d, &dir->children, child_node)
 		if (d->cookie >= pos)
 			return &d->child_node;
 	return &dir->children;
@@ -426,8 +427,8 @@ static int tmpfs_remount(struct superblock *sb, const char *data)
 
 	if (err)
 		return err;
-	if ((new.max_blocks && new.max_blocks < t->used_blocks) ||
-	    (new.max_inodes && new.max_inodes < t->used_inodes))
+	if ((new.max_blocks &&new.max_blocks < t->used_blocks) ||
+	    (new.max_inodes &&new.max_inodes < t->used_inodes))
 		return -EINVAL;
 	WRITE_ONCE(t->max_blocks, new.max_blocks);
 	WRITE_ONCE(t->max_inodes, new.max_inodes);
@@ -487,8 +488,10 @@ static int tmpfs_mount(const struct fs_type *type, const char *source, u32 flags
 	if (!t)
 		return -ENOMEM;
 	page_stats(&s);
-	*t = (struct tmpfs){ .mode = 01777, .max_blocks = s.total / 2,
-			     .uid = current->cred->fsuid, .gid = current->cred->fsgid };
+	*t = (struct tmpfs){ .mode = 01777,
+			     .max_blocks = s.total / 2,
+			     .uid = current->cred->fsuid,
+			     .gid = current->cred->fsgid };
 	err = tmpfs_options(t, data);
 	if (!err)
 		err = superblock_create(type, &tmpfs_super_ops, flags, &sb);

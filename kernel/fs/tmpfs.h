@@ -11,7 +11,7 @@
 struct tmpfs {
 	u64 max_blocks, used_blocks; /* pages; max 0: no limit; used: atomic */
 	u64 max_inodes, used_inodes; /* the same */
-	u32 mode, uid, gid;          /* of the root, when it is made */
+	u32 mode, uid, gid;	     /* of the root, when it is made */
 };
 
 static inline struct tmpfs *tmpfs_of(const struct superblock *sb)

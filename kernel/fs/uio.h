@@ -12,17 +12,17 @@ struct iovec {
 	u64 base; /* user address, or kernel pointer */
 	u64 len;
 };
-#define IOV_MAX 1024
+#define IOV_MAX	     1024
 #define RW_COUNT_MAX 0x7ffff000ull /* one call moves at most this (man 2 read) */
 
 struct uio {
 	bool kernel;
-	bool append;             /* write at the end whatever *pos is (RWF_APPEND) */
+	bool append;		 /* write at the end whatever *pos is (RWF_APPEND) */
 	const struct iovec *iov; /* the current segment */
-	u32 segments;            /* left, the current one included */
-	u64 skip;                /* consumed of the current one */
-	u64 left;                /* bytes in all */
-	struct iovec single;     /* for the common case of one */
+	u32 segments;		 /* left, the current one included */
+	u64 skip;		 /* consumed of the current one */
+	u64 left;		 /* bytes in all */
+	struct iovec single;	 /* for the common case of one */
 };
 
 void uio_init_user(struct uio *u, uaddr_t base, u64 len);
@@ -34,8 +34,9 @@ struct uio_array {
 };
 int uio_init_iovec(struct uio *u, struct uio_array *a, uaddr_t iov, u64 count);
 void uio_done(struct uio_array *a);
-/* Both move up to n bytes and advance; the count moved (short: a fault), or -EFAULT if none could. */
-s64 uio_copy_in(struct uio *u, void *dst, u64 n);        /* from the segments to dst: for write */
+/* Both move up to n bytes and advance; the count moved (short: a fault), or -EFAULT if none could.
+ */
+s64 uio_copy_in(struct uio *u, void *dst, u64 n);	 /* from the segments to dst: for write */
 s64 uio_copy_out(struct uio *u, const void *src, u64 n); /* from src to the segments: for read */
 s64 uio_clear(struct uio *u, u64 n);
 

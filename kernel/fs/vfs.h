@@ -41,57 +41,57 @@ struct uio;
 struct vma;
 
 /* --- mode and open flags: Linux x86-64's (man 2 open, man 7 inode) --- */
-#define S_IFMT   0170000
-#define S_IFSOCK 0140000
-#define S_IFLNK  0120000
-#define S_IFREG  0100000
-#define S_IFBLK  0060000
-#define S_IFDIR  0040000
-#define S_IFCHR  0020000
-#define S_IFIFO  0010000
-#define S_ISUID  04000
-#define S_ISGID  02000
-#define S_ISVTX  01000
-#define S_ISDIR(m) (((m) & S_IFMT) == S_IFDIR)
-#define S_ISREG(m) (((m) & S_IFMT) == S_IFREG)
-#define S_ISLNK(m) (((m) & S_IFMT) == S_IFLNK)
-#define S_ISCHR(m) (((m) & S_IFMT) == S_IFCHR)
-#define S_ISBLK(m) (((m) & S_IFMT) == S_IFBLK)
-#define S_ISFIFO(m) (((m) & S_IFMT) == S_IFIFO)
-#define S_ISSOCK(m) (((m) & S_IFMT) == S_IFSOCK)
+#define S_IFMT	    0170000
+#define S_IFSOCK    0140000
+#define S_IFLNK	    0120000
+#define S_IFREG	    0100000
+#define S_IFBLK	    0060000
+#define S_IFDIR	    0040000
+#define S_IFCHR	    0020000
+#define S_IFIFO	    0010000
+#define S_ISUID	    04000
+#define S_ISGID	    02000
+#define S_ISVTX	    01000
+#define S_ISDIR(m)  (((m)&S_IFMT) == S_IFDIR)
+#define S_ISREG(m)  (((m)&S_IFMT) == S_IFREG)
+#define S_ISLNK(m)  (((m)&S_IFMT) == S_IFLNK)
+#define S_ISCHR(m)  (((m)&S_IFMT) == S_IFCHR)
+#define S_ISBLK(m)  (((m)&S_IFMT) == S_IFBLK)
+#define S_ISFIFO(m) (((m)&S_IFMT) == S_IFIFO)
+#define S_ISSOCK(m) (((m)&S_IFMT) == S_IFSOCK)
 
 #define O_ACCMODE   00000003
 #define O_RDONLY    00000000
 #define O_WRONLY    00000001
-#define O_RDWR      00000002
-#define O_CREAT     00000100
-#define O_EXCL      00000200
+#define O_RDWR	    00000002
+#define O_CREAT	    00000100
+#define O_EXCL	    00000200
 #define O_NOCTTY    00000400
-#define O_TRUNC     00001000
+#define O_TRUNC	    00001000
 #define O_APPEND    00002000
 #define O_NONBLOCK  00004000
-#define O_DSYNC     00010000
-#define FASYNC      00020000
+#define O_DSYNC	    00010000
+#define FASYNC	    00020000
 #define O_DIRECT    00040000
 #define O_LARGEFILE 00100000
 #define O_DIRECTORY 00200000
 #define O_NOFOLLOW  00400000
 #define O_NOATIME   01000000
 #define O_CLOEXEC   02000000
-#define O_SYNC      04010000
-#define O_PATH      010000000
+#define O_SYNC	    04010000
+#define O_PATH	    010000000
 #define O_TMPFILE   020200000
 
-#define AT_FDCWD            (-100)
+#define AT_FDCWD	    (-100)
 #define AT_SYMLINK_NOFOLLOW 0x100
-#define AT_REMOVEDIR        0x200
-#define AT_EACCESS          0x200
+#define AT_REMOVEDIR	    0x200
+#define AT_EACCESS	    0x200
 #define AT_SYMLINK_FOLLOW   0x400
-#define AT_NO_AUTOMOUNT     0x800
-#define AT_EMPTY_PATH       0x1000
+#define AT_NO_AUTOMOUNT	    0x800
+#define AT_EMPTY_PATH	    0x1000
 
-#define PATH_MAX 4096
-#define NAME_MAX 255
+#define PATH_MAX      4096
+#define NAME_MAX      255
 #define SYMLINK_LIMIT 40 /* MAXSYMLINKS of Linux: the 41st is -ELOOP */
 
 struct timespec64 {
@@ -99,7 +99,7 @@ struct timespec64 {
 	s64 nsec;
 };
 
-struct iattr { /* what a change of attributes sets */
+struct iattr {	   /* what a change of attributes sets */
 	u32 valid; /* ATTR_* */
 	u32 mode, uid, gid;
 	u64 size;
@@ -138,14 +138,17 @@ struct inode_ops {
 	int (*rmdir)(struct inode *dir, struct dentry *d);
 	int (*mknod)(struct inode *dir, struct dentry *d, u32 mode, u64 rdev);
 	/* flags: RENAME_NOREPLACE was checked; RENAME_EXCHANGE or 0 (man 2 renameat2) */
-	int (*rename)(struct inode *odir, struct dentry *od, struct inode *ndir, struct dentry *nd, u32 flags);
+	int (*rename)(struct inode *odir, struct dentry *od, struct inode *ndir, struct dentry *nd,
+		      u32 flags);
 	int (*tmpfile)(struct inode *dir, u32 mode, struct inode **out); /* NULL: -EOPNOTSUPP */
 	/* Symbolic links: the text, into buf (NUL-terminated). */
 	int (*readlink)(struct inode *i, char *buf, size_t size);
-	/* A link that jumps to an object (/proc/PID/exe); takes references. NULL: an ordinary one. */
+	/* A link that jumps to an object (/proc/PID/exe); takes references. NULL: an ordinary one.
+	 */
 	int (*follow)(struct inode *i, struct dentry *d, struct path *out);
-	int (*setattr)(struct inode *i, const struct iattr *a); /* under i->lock; NULL: change the inode in memory */
-	int (*getattr)(struct inode *i, struct kstat *st);      /* NULL: from the inode */
+	int (*setattr)(struct inode *i,
+		       const struct iattr *a); /* under i->lock; NULL: change the inode in memory */
+	int (*getattr)(struct inode *i, struct kstat *st); /* NULL: from the inode */
 	/* NULL: by mode bits. mask: MAY_* */
 	int (*permission)(struct inode *i, u32 mask);
 	int (*listxattr)(struct inode *i, char *buf, size_t size, size_t *len);
@@ -158,28 +161,30 @@ struct inode_ops {
 #define MAY_READ  4
 
 struct file_ops {
-	int (*open)(struct inode *i, struct file *f);  /* NULL: fine */
-	void (*release)(struct file *f);               /* last reference gone */
-	void (*flush)(struct file *f);                 /* each close(2) */
+	int (*open)(struct inode *i, struct file *f); /* NULL: fine */
+	void (*release)(struct file *f);	      /* last reference gone */
+	void (*flush)(struct file *f);		      /* each close(2) */
 	/* Read or write at *pos (which they advance); the count, or -errno. NULL: -EINVAL. */
 	s64 (*read)(struct file *f, struct uio *u, u64 *pos);
 	s64 (*write)(struct file *f, struct uio *u, u64 *pos);
-	s64 (*seek)(struct file *f, s64 off, int whence); /* NULL: generic for regular files */
+	s64 (*seek)(struct file *f, s64 off, int whence);   /* NULL: generic for regular files */
 	u32 (*poll)(struct file *f, struct poll_table *pt); /* NULL: POLLIN|POLLOUT always */
-	s64 (*ioctl)(struct file *f, u32 cmd, u64 arg);  /* NULL: -ENOTTY */
-	int (*mmap)(struct file *f, struct vma *v);     /* sets v->ops (and mapping). NULL: -ENODEV */
-	int (*fsync)(struct file *f, u64 start, u64 end, bool data_only); /* NULL: nothing to do... */
+	s64 (*ioctl)(struct file *f, u32 cmd, u64 arg);	    /* NULL: -ENOTTY */
+	int (*mmap)(struct file *f, struct vma *v); /* sets v->ops (and mapping). NULL: -ENODEV */
+	int (*fsync)(struct file *f, u64 start, u64 end,
+		     bool data_only); /* NULL: nothing to do... */
 	/* Emits entries from sink->pos (a cookie that stays valid while entries come and go);
 	 * called under the directory's inode lock. */
 	int (*readdir)(struct file *f, struct dirent_sink *sink);
 	int (*fallocate)(struct file *f, int mode, u64 off, u64 len); /* NULL: -EOPNOTSUPP */
-	bool no_seek;  /* pipes, sockets, ttys: -ESPIPE, and no position lock */
+	bool no_seek; /* pipes, sockets, ttys: -ESPIPE, and no position lock */
 	bool stream_nonblock_ok;
 };
 
 struct dirent_sink {
 	/* False: the buffer is full, stop (the entry was not taken). */
-	bool (*emit)(struct dirent_sink *s, const char *name, size_t len, u64 ino, u32 type, u64 next_cookie);
+	bool (*emit)(struct dirent_sink *s, const char *name, size_t len, u64 ino, u32 type,
+		     u64 next_cookie);
 	u64 pos; /* cookie to begin at; readdir stores where it stopped */
 };
 
@@ -187,8 +192,9 @@ struct super_ops {
 	/* The last reference is gone (and, if nlink is 0, the file): free what `private` holds.
 	 * The pages of own_mapping are dropped before, by the caller. NULL: nothing to do. */
 	void (*evict)(struct inode *i);
-	/* Before a page is added to a file: takes a block for it (-ENOSPC), and gives it back if the
-	 * page could not be made. i->blocks counts after it was added. NULL: nothing is limited. */
+	/* Before a page is added to a file: takes a block for it (-ENOSPC), and gives it back if
+	 * the page could not be made. i->blocks counts after it was added. NULL: nothing is
+	 * limited. */
 	int (*reserve_page)(struct inode *i);
 	void (*unreserve_page)(struct inode *i);
 	int (*remount)(struct superblock *sb, const char *data); /* new options. NULL: none exist */
@@ -196,7 +202,8 @@ struct super_ops {
 	int (*statfs)(struct superblock *sb, struct kstatfs *st);
 	void (*put_super)(struct superblock *sb);
 	int (*sync)(struct superblock *sb, bool wait);
-	/* False: forget this dentry (procfs). Called under RCU: must not sleep. NULL: always valid. */
+	/* False: forget this dentry (procfs). Called under RCU: must not sleep. NULL: always valid.
+	 */
 	bool (*revalidate)(struct dentry *d);
 };
 
@@ -208,7 +215,8 @@ struct fs_type {
 	int (*mount)(const struct fs_type *t, const char *source, u32 flags, const char *data,
 		     struct superblock **out);
 };
-extern const struct fs_type *const fs_types[]; /* NULL-terminated; in main/filesystems.c, above all of them */
+extern const struct fs_type
+	*const fs_types[]; /* NULL-terminated; in main/filesystems.c, above all of them */
 
 /* --- objects --- */
 
@@ -217,44 +225,46 @@ struct superblock {
 	const struct fs_type *type;
 	const struct super_ops *ops;
 	struct dentry *root;
-	struct owner *owner;    /* capability checks on its inodes are against this */
-	u64 dev;                /* st_dev */
-	u32 flags;              /* MS_RDONLY ... of the superblock */
+	struct owner *owner; /* capability checks on its inodes are against this */
+	u64 dev;	     /* st_dev */
+	u32 flags;	     /* MS_RDONLY ... of the superblock */
 	bool no_dcache_negative;
-	bool dcache_complete;   /* every name is in the cache, pinned: a miss is -ENOENT (tmpfs) */
-	u64 next_ino;           /* atomic */
-	s64 writers;            /* atomic: files open for writing */
+	bool dcache_complete; /* every name is in the cache, pinned: a miss is -ENOENT (tmpfs) */
+	u64 next_ino;	      /* atomic */
+	s64 writers;	      /* atomic: files open for writing */
 	struct mutex rename_lock;
 	void *private;
 	struct rcu_head rcu;
 };
 /* For fs_type->mount: one reference, owner = current's; then set ->root (dentry_create_root). */
-int superblock_create(const struct fs_type *t, const struct super_ops *ops, u32 flags, struct superblock **out);
+int superblock_create(const struct fs_type *t, const struct super_ops *ops, u32 flags,
+		      struct superblock **out);
 struct superblock *superblock_get(struct superblock *sb);
 void superblock_put(struct superblock *sb); /* the last one forgets all names and calls put_super */
 
 struct inode {
 	ref_t refs;
-	u32 mode;               /* I: i->lock; read racily */
-	u32 uid, gid;           /* I */
-	u32 nlink;              /* I */
-	u64 ino;                /* constant */
-	u64 rdev;               /* constant */
-	u64 size;               /* I; read with READ_ONCE */
-	u64 blocks;             /* 512-byte units held */
+	u32 mode;				      /* I: i->lock; read racily */
+	u32 uid, gid;				      /* I */
+	u32 nlink;				      /* I */
+	u64 ino;				      /* constant */
+	u64 rdev;				      /* constant */
+	u64 size;				      /* I; read with READ_ONCE */
+	u64 blocks;				      /* 512-byte units held */
 	struct timespec64 atime, mtime, ctime, btime; /* I */
 	const struct inode_ops *ops;
 	const struct file_ops *file_ops; /* for open; NULL: by type (device, fifo) or -ENXIO */
 	struct superblock *sb;
-	struct mutex lock;      /* RANK_INODE */
+	struct mutex lock;	 /* RANK_INODE */
 	struct mapping *mapping; /* usually &own_mapping; NULL: none */
 	struct mapping own_mapping;
-	s32 writers;            /* files open for writing; < 0: text busy (deny write). atomic */
+	s32 writers;		  /* files open for writing; < 0: text busy (deny write). atomic */
 	struct file_locks *locks; /* flock and fcntl locks; fs/locks.c */
-	void *pipe_or_socket;   /* fifo: its pipe; socket: who is bound here */
-	char *link_text;        /* symlink: its text if it never changes; kmalloc'ed, freed with the inode */
-	bool linkable;          /* nlink is 0 but linkat may name it (O_TMPFILE) */
-	u64 fs_data;            /* the filesystem's (tmpfs directory: next cookie) */
+	void *pipe_or_socket;	  /* fifo: its pipe; socket: who is bound here */
+	char *link_text; /* symlink: its text if it never changes; kmalloc'ed, freed with the inode
+			  */
+	bool linkable;	 /* nlink is 0 but linkat may name it (O_TMPFILE) */
+	u64 fs_data;	 /* the filesystem's (tmpfs directory: next cookie) */
 	void *private;
 	struct rcu_head rcu;
 };
@@ -268,27 +278,27 @@ struct inode {
  */
 struct dentry {
 	struct hlist_node hash_node;
-	struct dentry *parent;  /* itself: a root. D + parent's inode lock */
-	u64 hash;               /* of the name */
-	const char *name;       /* NUL-terminated; = inline_name if short */
-	struct inode *inode;    /* NULL: negative */
+	struct dentry *parent; /* itself: a root. D + parent's inode lock */
+	u64 hash;	       /* of the name */
+	const char *name;      /* NUL-terminated; = inline_name if short */
+	struct inode *inode;   /* NULL: negative */
 	u32 seq;
 	u32 name_len;
-	u32 flags;              /* DENTRY_* */
-	u32 mounted;            /* mounts on top of this, in any table; mount_hash_lock */
+	u32 flags;   /* DENTRY_* */
+	u32 mounted; /* mounts on top of this, in any table; mount_hash_lock */
 	ref_t refs;
-	spinlock_t lock;        /* D; RANK_NAMECACHE */
+	spinlock_t lock; /* D; RANK_NAMECACHE */
 	struct superblock *sb;
 	char inline_name[DENTRY_INLINE_NAME];
 	struct list child_node; /* in parent->children while hashed; D of the parent */
 	struct list children;
-	struct list lru;        /* those that may be dropped, oldest first */
-	u64 cookie;             /* the filesystem's (tmpfs: position in the directory) */
+	struct list lru; /* those that may be dropped, oldest first */
+	u64 cookie;	 /* the filesystem's (tmpfs: position in the directory) */
 	struct rcu_head rcu;
 };
-#define DENTRY_PINNED     BIT(0) /* not on the LRU: the cache is where the name lives */
-#define DENTRY_REFERENCED BIT(1) /* used since the LRU last looked */
-#define DENTRY_REVALIDATE BIT(2) /* ask sb->ops->revalidate before use */
+#define DENTRY_PINNED	   BIT(0) /* not on the LRU: the cache is where the name lives */
+#define DENTRY_REFERENCED  BIT(1) /* used since the LRU last looked */
+#define DENTRY_REVALIDATE  BIT(2) /* ask sb->ops->revalidate before use */
 #define DENTRY_STATIC_NAME BIT(3) /* name is not ours to free (anonymous files) */
 
 struct path {
@@ -299,17 +309,17 @@ struct path {
 struct mount {
 	ref_t refs;
 	struct mount_table *table; /* NULL: detached */
-	struct mount *parent;      /* NULL: the table's root */
+	struct mount *parent;	   /* NULL: the table's root */
 	struct dentry *mountpoint; /* in parent */
-	struct dentry *root;       /* what is seen: of sb, or below (bind) */
+	struct dentry *root;	   /* what is seen: of sb, or below (bind) */
 	struct superblock *sb;
-	u32 flags;                 /* MS_RDONLY, NOSUID, NODEV, NOEXEC, NOATIME, ... */
-	u32 locked;                /* MS_* that the container may not take away: set from outside */
+	u32 flags;  /* MS_RDONLY, NOSUID, NODEV, NOEXEC, NOATIME, ... */
+	u32 locked; /* MS_* that the container may not take away: set from outside */
 	u32 id;
-	u64 table_id;              /* of the table it was mounted in, also after it is detached */
-	s64 writers;               /* atomic: files opened for writing through it */
-	bool expire_mark;          /* umount2(MNT_EXPIRE) saw it unused; any walk clears it */
-	char *source;              /* for /proc/mounts */
+	u64 table_id;		     /* of the table it was mounted in, also after it is detached */
+	s64 writers;		     /* atomic: files opened for writing through it */
+	bool expire_mark;	     /* umount2(MNT_EXPIRE) saw it unused; any walk clears it */
+	char *source;		     /* for /proc/mounts */
 	struct hlist_node hash_node; /* (parent, mountpoint) -> mount; RCU */
 	struct list children, sibling; /* M: table->lock */
 	struct list table_node;
@@ -318,15 +328,15 @@ struct mount {
 
 struct file {
 	ref_t refs;
-	u32 flags;              /* O_*; O_APPEND, O_NONBLOCK etc. change by fcntl: F */
-	u32 mode;               /* FILE_READ, FILE_WRITE, ... constant */
-	struct path path;       /* counted; dentry NULL never */
-	struct inode *inode;    /* = path.dentry->inode at open */
+	u32 flags;	     /* O_*; O_APPEND, O_NONBLOCK etc. change by fcntl: F */
+	u32 mode;	     /* FILE_READ, FILE_WRITE, ... constant */
+	struct path path;    /* counted; dentry NULL never */
+	struct inode *inode; /* = path.dentry->inode at open */
 	const struct file_ops *ops;
-	u64 pos;                /* P */
-	struct mutex pos_lock;  /* P: only if shared between tasks (refs > 1) */
-	spinlock_t lock;        /* F */
-	void *private;          /* the driver's, pipe's, socket's */
+	u64 pos;	       /* P */
+	struct mutex pos_lock; /* P: only if shared between tasks (refs > 1) */
+	spinlock_t lock;       /* F */
+	void *private;	       /* the driver's, pipe's, socket's */
 	struct owner *owner;
 	struct list epoll_items; /* F: for epoll, later */
 	union {
@@ -334,13 +344,14 @@ struct file {
 		struct file *next_dead;
 	};
 };
-#define FILE_READ   BIT(0)
-#define FILE_WRITE  BIT(1)
-#define FILE_PATH   BIT(2) /* O_PATH */
-#define FILE_EXEC   BIT(3) /* opened by exec: denies writers */
+#define FILE_READ  BIT(0)
+#define FILE_WRITE BIT(1)
+#define FILE_PATH  BIT(2) /* O_PATH */
+#define FILE_EXEC  BIT(3) /* opened by exec: denies writers */
 
 /* --- inodes and dentries (fs/inode.c, fs/dentry.c) --- */
-int inode_create(struct superblock *sb, u32 mode, struct inode **out); /* ids of current, times now, ino fresh: -ENOMEM */
+int inode_create(struct superblock *sb, u32 mode,
+		 struct inode **out); /* ids of current, times now, ino fresh: -ENOMEM */
 struct inode *inode_get(struct inode *i);
 void inode_put(struct inode *i);
 void inode_touch(struct inode *i, u32 which); /* ATTR_ATIME|MTIME|CTIME := now */
@@ -364,8 +375,10 @@ int dentry_create_root(struct superblock *sb, struct inode *root, struct dentry 
 /* Finds or makes the dentry of one name (no . or ..) under dir; calls ops->lookup if it is new. */
 int dentry_lookup(struct dentry *dir, const char *name, size_t len, struct dentry **out);
 void dentry_forget_tree(struct dentry *d); /* drops unreferenced descendants (umount, rmdir) */
-/* The absolute path as seen from `root`, into buf: its start, or -ENAMETOOLONG; "(unreachable)" prefix as getcwd. */
-int path_to_string(const struct path *p, const struct path *root, char *buf, size_t size, char **start);
+/* The absolute path as seen from `root`, into buf: its start, or -ENAMETOOLONG; "(unreachable)"
+ * prefix as getcwd. */
+int path_to_string(const struct path *p, const struct path *root, char *buf, size_t size,
+		   char **start);
 
 /* Takes d out of the cache (its name is gone); whoever uses it keeps it until dentry_put. */
 void dentry_unhash(struct dentry *d);
@@ -376,9 +389,9 @@ struct path path_get(struct path p);
 void path_put(struct path p);
 
 /* --- walking (fs/namei.c) --- */
-#define LOOKUP_FOLLOW     BIT(0) /* follow a final symbolic link */
-#define LOOKUP_DIRECTORY  BIT(1) /* -ENOTDIR otherwise */
-#define LOOKUP_EMPTY      BIT(2) /* "" means dirfd itself */
+#define LOOKUP_FOLLOW	 BIT(0) /* follow a final symbolic link */
+#define LOOKUP_DIRECTORY BIT(1) /* -ENOTDIR otherwise */
+#define LOOKUP_EMPTY	 BIT(2) /* "" means dirfd itself */
 /* name: a kernel string. On success *out is referenced. */
 int path_lookup(int dirfd, const char *name, u32 flags, struct path *out);
 int path_lookup_user(int dirfd, uaddr_t name, u32 flags, struct path *out);
@@ -389,19 +402,21 @@ void name_put(char *name);
  * For creating: the parent (its inode's lock is then held) and the dentry of the last
  * component, with trailing-slash rules. path_create_end() unlocks and puts.
  */
-int path_create_begin(int dirfd, const char *name, bool want_directory, struct path *parent, struct dentry **out);
+int path_create_begin(int dirfd, const char *name, bool want_directory, struct path *parent,
+		      struct dentry **out);
 void path_create_end(struct path *parent, struct dentry *d);
 
 /* --- open files (fs/file.c, fs/open.c) --- */
 int file_open(int dirfd, const char *name, int flags, u32 mode, struct file **out);
 int file_open_path(const struct path *p, int flags, struct file **out); /* permission was checked */
 /* A file on an inode of its own without a name (pipes, sockets, eventfd): takes over the inode
- * reference (also when it fails). name: a string constant, for /proc/PID/fd ("anon_inode:[eventfd]";
- * pipes and sockets are shown as "pipe:[ino]"). */
-int file_create_anon(struct inode *i, const struct file_ops *ops, int flags, void *private, const char *name, struct file **out);
+ * reference (also when it fails). name: a string constant, for /proc/PID/fd
+ * ("anon_inode:[eventfd]"; pipes and sockets are shown as "pipe:[ino]"). */
+int file_create_anon(struct inode *i, const struct file_ops *ops, int flags, void *private,
+		     const char *name, struct file **out);
 int inode_create_anon(u32 mode, struct inode **out); /* on the internal superblock "anon_inodefs" */
 struct file *file_get(struct file *f);
-void file_put(struct file *f);     /* the release may run later, on the way to user mode */
+void file_put(struct file *f);	   /* the release may run later, on the way to user mode */
 void file_put_now(struct file *f); /* the release runs at once: no lock may be held */
 /* Kernel reads (exec): at pos, whole n unless the file ends: bytes read or -errno. */
 s64 file_read_kernel(struct file *f, void *buf, size_t n, u64 pos);
@@ -427,7 +442,7 @@ static inline u64 makedev(u64 major, u64 minor)
 	return (minor & 0xff) | major << 8 | (minor & ~0xffull) << 12; /* new_encode_dev */
 }
 #define dev_major(d) ((u32)((d) >> 8 & 0xfff))
-#define dev_minor(d) ((u32)(((d) & 0xff) | ((d) >> 12 & 0xfff00)))
+#define dev_minor(d) ((u32)(((d)&0xff) | ((d) >> 12 & 0xfff00)))
 
 /* --- start-up --- */
 void vfs_init(void);
