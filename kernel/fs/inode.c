@@ -8,7 +8,9 @@
  * inodes under RCU.
  *
  * A superblock is counted by its mounts. When the last goes, its names are
- * forgotten and with them its inodes.
+ * forgotten and with them its inodes; but an inode that is still in use (an open
+ * file) keeps the superblock's memory: `holders` counts the inodes, and one for
+ * all mounts together.
  */
 #include "core/rcu.h"
 #include "core/time.h"
@@ -27,6 +29,7 @@ int superblock_create(const struct fs_type *t, const struct super_ops *ops, u32 
 	if (!sb)
 		return -ENOMEM;
 	ref_init(&sb->refs, 1);
+	ref_init(&sb->holders, 1);
 	sb->type = t;
 	sb->ops = ops;
 	sb->flags = flags & (MS_RDONLY | MS_SYNCHRONOUS | MS_DIRSYNC | MS_MANDLOCK | MS_LAZYTIME);
@@ -49,6 +52,16 @@ static void superblock_free_rcu(struct rcu_head *h)
 	kfree(container_of(h, struct superblock, rcu));
 }
 
+/* One of those who need sb's memory has gone: its inodes, and (once) all its mounts. */
+static void superblock_release(struct superblock *sb)
+{
+	if (!ref_put(&sb->holders))
+		return;
+	if (sb->ops->put_super)
+		sb->ops->put_super(sb);
+	rcu_call(&sb->rcu, superblock_free_rcu);
+}
+
 void superblock_put(struct superblock *sb)
 {
 	if (!ref_put(&sb->refs))
@@ -57,9 +70,7 @@ void superblock_put(struct superblock *sb)
 		dentry_forget_tree(sb->root);
 		dentry_put(sb->root);
 	}
-	if (sb->ops->put_super)
-		sb->ops->put_super(sb);
-	rcu_call(&sb->rcu, superblock_free_rcu);
+	superblock_release(sb);
 }
 
 /* --- inodes --- */
@@ -93,6 +104,7 @@ int inode_create(struct superblock *sb, u32 mode, struct inode **out)
 	i->atime = fs_now();
 	i->mtime = i->ctime = i->btime = i->atime;
 	i->sb = sb;
+	ref_get(&sb->holders);
 	mutex_init(&i->lock, RANK_INODE);
 	mapping_init(&i->own_mapping, &inode_mapping_ops, i);
 	*out = i;
@@ -122,6 +134,7 @@ void inode_put(struct inode *i)
 	mapping_destroy(&i->own_mapping);
 	if (i->sb->ops->evict)
 		i->sb->ops->evict(i);
+	superblock_release(i->sb);
 	kfree(i->locks);
 	rcu_call(&i->rcu, inode_free_rcu);
 }
