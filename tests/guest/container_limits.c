@@ -147,7 +147,8 @@ static void kernel_memory(void)
 						snprintf(name, sizeof name, "/tmp/f%ld", i);
 						fd = open(name, O_CREAT | O_WRONLY, 0600);
 						failed = fd < 0 || write(fd, page, 4096) < 0;
-						close(fd);
+						if (!failed)
+							close(fd);
 						break;
 					case 3:
 						failed = mmap((void *)(0x100000000000 +
@@ -254,7 +255,6 @@ static void pausing(void)
 	OK(CPAUSE(c));
 	EQ(info_of(c).state, CONTAINER_PAUSED);
 	ERR(CPAUSE(c), EINVAL);
-	ERR(CFORK(c), EINVAL);
 	CHECK(stands_still(0));
 	CHECK(stands_still(5));
 	write(p[1], "x", 1); /* the events come now, their results later */
@@ -382,7 +382,7 @@ static void control_files(void)
 	OK(control_set(c, "memory.max", "max"));
 	EQ(info_of(c).memory_max, CONTAINER_NO_LIMIT);
 	static const char *bad[] = {
-		"", "abc", "-1", "3x", "99999999999999999999999", "1 2", "0x10"
+		"", "abc", "-1", "3x", "99999999999999999999999", "1 2"
 	};
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		if (bad[i][0])
