@@ -15,3 +15,12 @@ compile_commands.json: $(GEN)/syscalls.h ## for clangd and other editors' helper
 		printf '{"directory": "%s", "file": "%s", "command": "%s"}\n' "$(CURDIR)" "$$f" \
 		    "$(CC) $(filter-out -MMD -MP,$(KFLAGS)) -c $$f"; \
 	done | sed '1s/^/[\n/; $$!s/$$/,/; $$s/$$/\n]/' >$@
+
+# Skerry against Linux: doc/performance.md. BENCH: arguments of tools/bench.
+$(BUILD)/tests/bench/%: tests/bench/%.c $(USER_LIB)
+	@mkdir -p $(@D)
+	$(USER_CC) $(filter-out -MMD -MP,$(USER_CFLAGS)) $(USER_LDFLAGS) -s -o $@ $< $(USER_LIB)
+
+.PHONY: bench
+bench: kernel $(BUILD)/host/mkcpio $(BUILD)/tests/bench/container ## measure against Linux, write doc/performance.md
+	@tools/bench $(BENCH)
