@@ -277,12 +277,15 @@ static void process_end(struct process *p)
 
 void vfork_release(struct task *t)
 {
+	struct task *waiter;
+
 	if (likely(!READ_ONCE(t->vfork_waiter)))
 		return;
 	spin_lock(&tree_lock);
-	if (t->vfork_waiter)
-		sched_wake(t->vfork_waiter);
-	t->vfork_waiter = NULL;
+	waiter = t->vfork_waiter;
+	t->vfork_waiter = NULL; /* first: the woken one looks at once */
+	if (waiter)
+		sched_wake(waiter);
 	spin_unlock(&tree_lock);
 }
 
