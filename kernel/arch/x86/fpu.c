@@ -263,13 +263,16 @@ static int state_check(void *area, bool extended)
 static int state_from_user(void *area, uaddr_t src)
 {
 	struct fxsave *fx = area;
+	u32 rest = area_size - FXSAVE_SIZE;
 
-	fpu_init_state(area);
-	if (copy_from_user(fx, src, sizeof(*fx)) < 0)
+	if (copy_from_user(fx, src, FXSAVE_SIZE) < 0)
 		return -EFAULT;
 	bool extended = frame_is_extended(fx, src);
-	if (extended && copy_from_user(area, src, area_size) < 0)
+	if (!extended)
+		memcpy((char *)area + FXSAVE_SIZE, initial + FXSAVE_SIZE, rest);
+	else if (copy_from_user((char *)area + FXSAVE_SIZE, src + FXSAVE_SIZE, rest) < 0)
 		return -EFAULT;
+	memcpy(tail_of(area), tail_of(initial), sizeof(struct fpu_tail));
 	return state_check(area, extended);
 }
 
