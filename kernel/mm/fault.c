@@ -127,30 +127,35 @@ static int anon_read(struct vma *v, u64 va)
 	return err;
 }
 
+/*
+ * May p be mapped at pgoff? Under the mapping's lock. -EAGAIN: it has left the
+ * object. -EFAULT: it is behind the end (a write that is under way has put it
+ * there, and moves the end when it has copied).
+ */
+static inline int page_belongs(const struct vma *v, const struct page *p, u64 pgoff)
+{
+	struct mapping *m = v->mapping;
+
+	if (p->mapping != m || p->index != pgoff)
+		return -EAGAIN;
+	if (m->ops && m->ops->size && pgoff >= DIV_ROUND_UP(m->ops->size(m), PAGE_SIZE))
+		return -EFAULT;
+	return 0;
+}
+
 /* --- copies --- */
 
-/*
- * A private copy of `from` (NULL: zeros) goes where the entry is still `old`.
- * What was there is dropped after the flush. e: as for anon_commit.
- */
-static int copy_in(struct vma *v, u64 va, pte_t *e, struct page *from, pte_t old)
+/* The entry at va becomes `copy` if it is still `old`: 0, 1 (it is not), -ENOMEM. */
+static int copy_commit(struct vma *v, u64 va, pte_t *e, struct page *copy, pte_t old)
 {
 	struct aspace *as = v->as;
-	struct page *copy = page_alloc(0, from ? 0 : PAGE_ZERO, as->account);
-	int err = 0;
 
-	if (!copy)
-		return -ENOMEM;
-	if (from)
-		page_copy(page_virt(copy), page_virt(from));
 	spin_lock(&as->pt_lock);
 	if (!e)
 		e = pt_make(as, va);
 	if (unlikely(!e || *e != old)) {
-		err = e ? 0 : -ENOMEM;
 		spin_unlock(&as->pt_lock);
-		page_put(copy);
-		return err;
+		return e ? 1 : -ENOMEM;
 	}
 	page_become_anon(copy);
 	WRITE_ONCE(*e, pte_make(page_phys(copy), vma_pte_flags(v) | PTE_WRITE | PTE_DIRTY));
@@ -163,9 +168,40 @@ static int copy_in(struct vma *v, u64 va, pte_t *e, struct page *from, pte_t old
 	if (v->ops)
 		v->flags |= VM_HASANON; /* a bit that only goes on: no lock */
 	spin_unlock(&as->pt_lock);
+	return 0;
+}
+
+/*
+ * A private copy of `from` (NULL: zeros) goes where the entry is still `old`.
+ * What was there is dropped after the flush. e: as for anon_commit. A copy of a
+ * page of the file goes in only if the page still belongs to it: truncation
+ * takes private copies away, too.
+ */
+static int copy_in(struct vma *v, u64 va, pte_t *e, struct page *from, pte_t old)
+{
+	struct page *copy = page_alloc(0, from ? 0 : PAGE_ZERO, v->as->account);
+	struct mapping *m = from && !(from->flags & PG_ANON) ? v->mapping : NULL;
+	int err = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	if (from)
+		page_copy(page_virt(copy), page_virt(from));
+	if (m) {
+		spin_lock(&m->lock);
+		err = page_belongs(v, from, vma_pgoff(v, va));
+	}
+	if (!err)
+		err = copy_commit(v, va, e, copy, old);
+	if (m)
+		spin_unlock(&m->lock);
+	if (unlikely(err)) {
+		page_put(copy);
+		return err > 0 ? 0 : err;
+	}
 	if (old) {
-		tlb_flush_range(as, va, va + PAGE_SIZE);
-		if (counted)
+		tlb_flush_range(v->as, va, va + PAGE_SIZE);
+		if (!(old & PTE_SPECIAL))
 			page_put(pte_page(old));
 	}
 	return 0;
@@ -198,16 +234,6 @@ static int private_write(struct vma *v, u64 va, pte_t *e, pte_t old)
 
 /* --- pages of mappings --- */
 
-/* Does p, at its index, belong to v's object now? Under the mapping's lock. */
-static inline bool still_mapped_here(const struct vma *v, const struct page *p, u64 pgoff)
-{
-	struct mapping *m = v->mapping;
-
-	if (p->mapping != m || p->index != pgoff)
-		return false;
-	return !m->ops || !m->ops->size || pgoff < DIV_ROUND_UP(m->ops->size(m), PAGE_SIZE);
-}
-
 /* Cached neighbours of va, in its block of FILE_AROUND pages. Under both locks. */
 static void map_around(struct vma *v, u64 va, pte_t *e, u64 flags)
 {
@@ -223,7 +249,7 @@ static void map_around(struct vma *v, u64 va, pte_t *e, u64 flags)
 			continue;
 		struct page *p = radix_get(&m->pages, index);
 		if (!p || (p->flags & (PG_UPTODATE | PG_LOCKED)) != PG_UPTODATE ||
-		    !still_mapped_here(v, p, index))
+		    page_belongs(v, p, index))
 			continue;
 		WRITE_ONCE(*e, pte_make(page_phys(page_get(p)), flags));
 		n++;
@@ -240,7 +266,7 @@ static inline bool writes_unnoticed(const struct vma *v)
 
 /*
  * Maps p, which takes over the caller's reference if it goes in (else that is
- * dropped). -EAGAIN: the page has left the object meanwhile.
+ * dropped). -EAGAIN, -EFAULT: see page_belongs().
  */
 static int file_commit(struct vma *v, u64 va, struct page *p, bool writable)
 {
@@ -255,10 +281,12 @@ static int file_commit(struct vma *v, u64 va, struct page *p, bool writable)
 	}
 	if (m)
 		spin_lock(&m->lock);
-	if (m && unlikely(!still_mapped_here(v, p, vma_pgoff(v, va)))) {
+	if (m)
+		err = page_belongs(v, p, vma_pgoff(v, va));
+	if (unlikely(err)) {
 		spin_unlock(&m->lock);
 		page_put(p);
-		return -EAGAIN;
+		return err;
 	}
 	spin_lock(&as->pt_lock);
 	pte_t *e = pt_make(as, va);
@@ -417,7 +445,8 @@ int aspace_fault(struct aspace *as, u64 va, u64 error, int *sig, int *code)
 			return 0;
 		if (err == -ENOMEM && !memory_reclaim(as->account, FAULT_PAGES))
 			err = -EAGAIN;
-		/* It ends on its way back to user mode; a copy routine has to give up to get there. */
+		/* It ends on its way back to user mode; a copy routine has to give up to get there.
+		 */
 		if (kill_pending() && error & FAULT_USER)
 			return 0;
 		if (err != -EAGAIN || kill_pending())
