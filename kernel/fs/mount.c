@@ -589,10 +589,10 @@ void mount_init(void)
 	anon_mount_create();
 	err = mount_table_create(&owner_host, &host_mounts);
 	err = err ? err
-		  : tmpfs_type.mount(&tmpfs_type, "rootfs", 0, "size=0,nr_inodes=0,mode=755", &sb);
+		  : tmpfs_type.mount(&tmpfs_type, "tmpfs", 0, "size=0,nr_inodes=0,mode=755", &sb);
 	BUG_IF(err, "err=%d", err);
 	sb->owner = &owner_host;
-	err = mount_table_set_root_sb(host_mounts, sb, "rootfs");
+	err = mount_table_set_root_sb(host_mounts, sb, "tmpfs");
 	BUG_IF(err, "err=%d", err);
 	superblock_put(sb);
 }

@@ -152,7 +152,7 @@ static int signal_next(struct task_signals *ts, struct sigaction_kernel *action,
 		}
 		if (a->handler == SIG_IGN || (SIGBIT(sig) & SIGSET_IGNORED))
 			continue;
-		if (init && sig != SIGKILL && !(ts->forced & SIGBIT(sig)))
+		if (init && !(SIGBIT(sig) & SIGSET_UNBLOCKABLE) && !(ts->forced & SIGBIT(sig)))
 			continue;
 		return sig;
 	}
