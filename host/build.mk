@@ -11,7 +11,7 @@ HOST_OBJ := $(BUILD)/host/obj
 host_objs = $(patsubst %.c,$(HOST_OBJ)/%.o,$(sort $(wildcard $(1))))
 
 .PHONY: host initramfs iso
-host: $(BUILD)/host/vm $(BUILD)/host/mkcpio
+host: $(BUILD)/host/vm $(BUILD)/host/mkcpio ## what ./run needs on this side, build/host/
 initramfs: $(BUILD)/initramfs.cpio ## build/initramfs.cpio
 iso: $(BUILD)/skerry.iso ## build/skerry.iso, boots by GRUB
 

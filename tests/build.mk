@@ -24,7 +24,7 @@ GUEST_CFLAGS := -O1 -g0 -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-resul
 GUEST_MUSL_CFLAGS := -idirafter /usr/include/x86_64-linux-gnu -idirafter /usr/include
 
 .PHONY: guest-tests oracle
-guest-tests: $(GUEST_TESTS) $(GUEST_DATA)
+guest-tests: $(GUEST_TESTS) $(GUEST_DATA) ## programs of tests/guest, build/tests/guest/
 
 $(GUEST_DIR):
 	@mkdir -p $@
@@ -48,7 +48,7 @@ $(GUEST_DIR)/abi.md: doc/abi.md | $(GUEST_DIR)
 	cp $< $@
 
 # Linux is the oracle: what fails here is a wrong test. ctool and Skerry's calls are not there.
-oracle: $(GUEST_TESTS)
+oracle: $(GUEST_TESTS) ## the guest's tests on this machine's Linux: what fails here is a wrong test
 	tests/guest-oracle $(filter-out %/ctool.sh,$(GUEST_TESTS))
 
 # Unit tests that run here, under sanitizers: tests/host/build.mk.

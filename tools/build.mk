@@ -1,6 +1,6 @@
 # Checks and files for editors. Included by the top Makefile.
 
-.PHONY: lint fmt compile_commands.json
+.PHONY: lint fmt gdb book compile_commands.json
 lint: ## layers, cycles, words, licence lines, layout, citations in doc/
 	@tools/lint
 
@@ -24,3 +24,14 @@ $(BUILD)/tests/bench/%: tests/bench/%.c $(USER_LIB)
 .PHONY: bench
 bench: kernel $(BUILD)/host/mkcpio $(BUILD)/tests/bench/container ## measure against Linux, write doc/performance.md
 	@tools/bench $(BENCH)
+
+gdb: ## a shell in the debug kernel that waits for gdb, and says how to attach it
+	@./run --debug --gdb
+
+# The chapters in the order in which they are best read; links between them are those of the separate files.
+BOOK := README.md HACKING.md $(addprefix doc/,boot.md memory.md locking.md processes.md files.md containers.md \
+	consoles.md devices.md ctool.md abi.md decisions.md performance.md roadmap.md)
+book: ## all of README, HACKING and doc/ in one file, build/book.md
+	@mkdir -p $(BUILD)
+	@cat $(BOOK) >$(BUILD)/book.md
+	@echo "$(BUILD)/book.md"
