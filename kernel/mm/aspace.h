@@ -29,42 +29,45 @@ struct vma;
 #define PROT_WRITE 2
 #define PROT_EXEC  4
 
-#define VM_READ    BIT(0)
-#define VM_WRITE   BIT(1)
-#define VM_EXEC    BIT(2)
-#define VM_SHARED  BIT(3)
+#define VM_READ	     BIT(0)
+#define VM_WRITE     BIT(1)
+#define VM_EXEC	     BIT(2)
+#define VM_SHARED    BIT(3)
 #define VM_GROWSDOWN BIT(4)
-#define VM_MAYWRITE BIT(5) /* mprotect may add PROT_WRITE (shared file mappings: opened for writing) */
-#define VM_MAYEXEC BIT(6)
-#define VM_MAYREAD BIT(7)
-#define VM_DONTCOPY BIT(8)  /* madvise DONTFORK */
-#define VM_SPECIAL BIT(9)  /* vDSO: may not be changed; PTEs are PTE_SPECIAL */
-#define VM_LOCKED  BIT(10)
+#define VM_MAYWRITE \
+	BIT(5) /* mprotect may add PROT_WRITE (shared file mappings: opened for writing) */
+#define VM_MAYEXEC    BIT(6)
+#define VM_MAYREAD    BIT(7)
+#define VM_DONTCOPY   BIT(8) /* madvise DONTFORK */
+#define VM_SPECIAL    BIT(9) /* vDSO: may not be changed; PTEs are PTE_SPECIAL */
+#define VM_LOCKED     BIT(10)
 #define VM_WIPEONFORK BIT(11)
-#define VM_NORESERVE BIT(12)
+#define VM_NORESERVE  BIT(12)
 #define VM_NOHUGEPAGE BIT(13) /* madvise: one page at a fault, never more */
-#define VM_HASANON BIT(14) /* of a file: may hold private copies (so fork must copy its entries) */
+#define VM_HASANON                                                                               \
+	BIT(14)		   /* of a file: may hold private copies (so fork must copy its entries) \
+			    */
 #define VM_RANDOM  BIT(15) /* madvise: no mapping of neighbours */
 #define VM_ONFAULT BIT(16) /* mlock2 MLOCK_ONFAULT */
 
 /* Linux's mmap flags (man 2 mmap) */
-#define MAP_SHARED          0x01
-#define MAP_PRIVATE         0x02
+#define MAP_SHARED	    0x01
+#define MAP_PRIVATE	    0x02
 #define MAP_SHARED_VALIDATE 0x03
-#define MAP_TYPE            0x0f
-#define MAP_FIXED           0x10
-#define MAP_ANONYMOUS       0x20
-#define MAP_32BIT           0x40
-#define MAP_GROWSDOWN       0x100
-#define MAP_DENYWRITE       0x800
-#define MAP_EXECUTABLE      0x1000
-#define MAP_LOCKED          0x2000
-#define MAP_NORESERVE       0x4000
-#define MAP_POPULATE        0x8000
-#define MAP_NONBLOCK        0x10000
-#define MAP_STACK           0x20000
-#define MAP_HUGETLB         0x40000
-#define MAP_SYNC            0x80000
+#define MAP_TYPE	    0x0f
+#define MAP_FIXED	    0x10
+#define MAP_ANONYMOUS	    0x20
+#define MAP_32BIT	    0x40
+#define MAP_GROWSDOWN	    0x100
+#define MAP_DENYWRITE	    0x800
+#define MAP_EXECUTABLE	    0x1000
+#define MAP_LOCKED	    0x2000
+#define MAP_NORESERVE	    0x4000
+#define MAP_POPULATE	    0x8000
+#define MAP_NONBLOCK	    0x10000
+#define MAP_STACK	    0x20000
+#define MAP_HUGETLB	    0x40000
+#define MAP_SYNC	    0x80000
 #define MAP_FIXED_NOREPLACE 0x100000
 
 /*
@@ -74,7 +77,7 @@ struct vma;
  */
 #define USER_STACK_TOP 0x00007fffffef0000ull
 #define USER_MIN       0x10000ull /* vm.mmap_min_addr: no mapping below */
-#define MAP_COUNT_MAX  65530      /* vm.max_map_count */
+#define MAP_COUNT_MAX  65530	  /* vm.max_map_count */
 
 /*
  * What is behind an area that is not anonymous. fault() gives the page at pgoff
@@ -92,7 +95,7 @@ struct vm_ops {
 	const char *(*name)(struct vma *v); /* for /proc/PID/maps, e.g. "[vdso]"; or NULL */
 };
 
-struct vma { /* A: as->lock */
+struct vma {	/* A: as->lock */
 	union { /* A; start, end and pgoff of an area in mapping->areas: its lock, too */
 		struct gap_node gap;
 		struct { /* the same fields */
@@ -100,12 +103,12 @@ struct vma { /* A: as->lock */
 			u64 start, end;
 		};
 	};
-	u64 flags;              /* A: VM_* */
-	u64 pgoff;              /* A: of `start`, in pages */
+	u64 flags; /* A: VM_* */
+	u64 pgoff; /* A: of `start`, in pages */
 	struct aspace *as;
 	const struct vm_ops *ops; /* NULL: anonymous private memory */
-	struct file *file;      /* counted through ops; NULL if none */
-	struct mapping *mapping; /* page cache behind it, or NULL */
+	struct file *file;	  /* counted through ops; NULL if none */
+	struct mapping *mapping;  /* page cache behind it, or NULL */
 	struct list mapping_node; /* in mapping->areas; mapping's lock */
 };
 
@@ -113,36 +116,36 @@ struct aspace {
 	ref_t users, refs;
 	struct rwmutex lock;
 	spinlock_t pt_lock;
-	struct tree areas;       /* A */
-	struct vma *cached;      /* last one found (hint, checked) */
-	u32 area_count;          /* A */
-	u64 default_flags;       /* A: of new areas: VM_LOCKED, VM_ONFAULT (mlockall MCL_FUTURE) */
+	struct tree areas;	  /* A */
+	struct vma *cached;	  /* last one found (hint, checked) */
+	u32 area_count;		  /* A */
+	u64 default_flags;	  /* A: of new areas: VM_LOCKED, VM_ONFAULT (mlockall MCL_FUTURE) */
 	struct page *dead_tables; /* page tables to free when no CPU has them loaded */
 	pte_t *pml4;
 	paddr_t pml4_phys;
-	u64 cpus;                /* atomic: bit per CPU that has it loaded */
+	u64 cpus;		 /* atomic: bit per CPU that has it loaded */
 	struct account *account; /* page tables and anonymous pages are charged here; counted */
-	u64 total_pages;         /* A: sum of the areas (RLIMIT_AS) */
-	u64 data_pages, stack_pages, exec_pages, locked_pages; /* A */
+	u64 total_pages;	 /* A: sum of the areas (RLIMIT_AS) */
+	u64 data_pages, stack_pages, exec_pages, locked_pages;	  /* A */
 	s64 rss_anon, rss_file, rss_shmem, table_pages, rss_peak; /* pages; written under pt_lock */
 	/* Set by exec, read by /proc and brk. */
 	u64 code_start, code_end, data_start, data_end, brk_start, brk;
 	u64 stack_start, arg_start, arg_end, env_start, env_end;
-	u64 mmap_top;            /* mappings are placed below this, downwards */
-	u64 vdso;                /* where it is mapped; 0: not */
-	u64 auxv[48];            /* for /proc/PID/auxv */
-	struct file *exe;        /* counted by exec; proc/ clears it */
+	u64 mmap_top;	  /* mappings are placed below this, downwards */
+	u64 vdso;	  /* where it is mapped; 0: not */
+	u64 auxv[48];	  /* for /proc/PID/auxv */
+	struct file *exe; /* counted by exec; proc/ clears it */
 };
 
-int aspace_create(struct aspace **out);            /* empty: -ENOMEM */
+int aspace_create(struct aspace **out);			   /* empty: -ENOMEM */
 int aspace_fork(struct aspace *from, struct aspace **out); /* copy on write: -ENOMEM */
-struct aspace *aspace_get(struct aspace *as);      /* users */
+struct aspace *aspace_get(struct aspace *as);		   /* users */
 /*
  * The last user unmaps everything; sleeps. CPUs may still have it loaded then, if
  * they run no user code in it: its page tables stay until the last aspace_unref.
  */
 void aspace_put(struct aspace *as);
-struct aspace *aspace_ref(struct aspace *as);      /* refs only */
+struct aspace *aspace_ref(struct aspace *as); /* refs only */
 void aspace_unref(struct aspace *as);
 /* For another task's: a user more, unless the last one has gone. */
 bool aspace_get_unless_dead(struct aspace *as);

@@ -18,7 +18,7 @@ extern struct buddy buddy;
 void buddy_init(void);
 void buddy_set_reserve(void);
 void buddy_give(struct page *p, unsigned order); /* under buddy.lock */
-void buddy_give_run(u64 pfn, u64 n); /* under buddy.lock */
+void buddy_give_run(u64 pfn, u64 n);		 /* under buddy.lock */
 bool page_grow(void); /* takes deferred memory in; under buddy.lock; false: none left */
 
 /* --- vspace.c: mapping pages in the kernel's own space --- */

@@ -25,27 +25,27 @@
 struct mapping;
 
 /* page->flags */
-#define PG_SLAB     BIT(0) /* slab owns it */
-#define PG_TABLE    BIT(1) /* a page table */
-#define PG_CACHE    BIT(2) /* in a page-cache mapping: mapping and index are valid */
-#define PG_ANON     BIT(3) /* anonymous user memory */
-#define PG_DIRTY    BIT(4)
-#define PG_UPTODATE BIT(5) /* holds the file's data */
-#define PG_LOCKED   BIT(6) /* I/O or truncation in progress: see pagecache.h */
-#define PG_RESERVED BIT(7) /* never freed: kernel image, holes */
+#define PG_SLAB	     BIT(0) /* slab owns it */
+#define PG_TABLE     BIT(1) /* a page table */
+#define PG_CACHE     BIT(2) /* in a page-cache mapping: mapping and index are valid */
+#define PG_ANON	     BIT(3) /* anonymous user memory */
+#define PG_DIRTY     BIT(4)
+#define PG_UPTODATE  BIT(5) /* holds the file's data */
+#define PG_LOCKED    BIT(6) /* I/O or truncation in progress: see pagecache.h */
+#define PG_RESERVED  BIT(7) /* never freed: kernel image, holes */
 #define PG_WRITEBACK BIT(8)
-#define PG_LRU      BIT(9)
-#define PG_BUDDY    BIT(10)
-#define PG_WAITERS  BIT(11) /* someone sleeps in page_lock */
+#define PG_LRU	     BIT(9)
+#define PG_BUDDY     BIT(10)
+#define PG_WAITERS   BIT(11) /* someone sleeps in page_lock */
 
 struct page {
-	u32 flags;        /* atomic where shared */
-	s32 refs;         /* references: mappings, cache, kernel users */
+	u32 flags;		 /* atomic where shared */
+	s32 refs;		 /* references: mappings, cache, kernel users */
 	struct account *account; /* charged; NULL: the machine itself */
 	union {
 		struct {
 			struct mapping *mapping; /* PG_CACHE */
-			u64 index;               /* in pages */
+			u64 index;		 /* in pages */
 		};
 		struct { /* PG_SLAB: mm/slab.c's own */
 			void *slab_cache;
@@ -56,22 +56,37 @@ struct page {
 		struct list list;    /* buddy, LRU or slab list */
 		struct rcu_head rcu; /* a SLAB_RCU slab on its way out */
 	};
-	u32 order;         /* of the block that this page heads */
+	u32 order; /* of the block that this page heads */
 	u32 pad;
-	u64 private;       /* the owner's */
+	u64 private; /* the owner's */
 };
 _Static_assert(sizeof(struct page) == 64, "struct page must stay at 64 bytes");
 
 #define page_of_pfn(n) ((struct page *)PAGE_ARRAY + (n))
-static inline u64 page_pfn(const struct page *p) { return p - (struct page *)PAGE_ARRAY; }
-static inline paddr_t page_phys(const struct page *p) { return page_pfn(p) << PAGE_SHIFT; }
-static inline void *page_virt(const struct page *p) { return phys_to_virt(page_phys(p)); }
-static inline struct page *page_of_phys(paddr_t a) { return page_of_pfn(a >> PAGE_SHIFT); }
-static inline struct page *page_of_virt(const void *v) { return page_of_phys(virt_to_phys(v)); }
+static inline u64 page_pfn(const struct page *p)
+{
+	return p - (struct page *)PAGE_ARRAY;
+}
+static inline paddr_t page_phys(const struct page *p)
+{
+	return page_pfn(p) << PAGE_SHIFT;
+}
+static inline void *page_virt(const struct page *p)
+{
+	return phys_to_virt(page_phys(p));
+}
+static inline struct page *page_of_phys(paddr_t a)
+{
+	return page_of_pfn(a >> PAGE_SHIFT);
+}
+static inline struct page *page_of_virt(const void *v)
+{
+	return page_of_phys(virt_to_phys(v));
+}
 
 /* flags of page_alloc */
-#define PAGE_ZERO    BIT(0) /* cleared */
-#define PAGE_KERNEL  BIT(1) /* may dip into the reserve */
+#define PAGE_ZERO   BIT(0) /* cleared */
+#define PAGE_KERNEL BIT(1) /* may dip into the reserve */
 
 #define PAGE_ORDER_MAX 10 /* largest block: 4 MiB */
 
@@ -88,7 +103,7 @@ static inline struct page *page_get(struct page *p)
 	__atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
 	return p;
 }
-void page_free_last(struct page *p); /* page.c's: the last reference has gone */
+void page_free_last(struct page *p);	    /* page.c's: the last reference has gone */
 static inline void page_put(struct page *p) /* frees (all of the block) at zero */
 {
 	s32 now = __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL);
@@ -106,14 +121,15 @@ static inline bool page_get_unless_free(struct page *p)
 			return true;
 	return false;
 }
-void page_free_range(paddr_t start, paddr_t end); /* gives boot memory (initrd, init code) to the allocator */
+void page_free_range(paddr_t start,
+		     paddr_t end); /* gives boot memory (initrd, init code) to the allocator */
 /* A page's charge moves to another account (say, from the writer who left): -ENOMEM. */
 int page_recharge(struct page *p, struct account *to);
 
 struct page_stats {
 	u64 total, free, cached, slab, tables, kernel_stacks, anon; /* pages */
 };
-void page_stats(struct page_stats *s);  /* per-CPU caches included in free */
+void page_stats(struct page_stats *s); /* per-CPU caches included in free */
 /* What is cached per CPU (pages, kernel stacks, dead page tables) back to the buddy system. */
 void page_drain(void);
 
@@ -127,7 +143,7 @@ static inline void page_use_add(enum page_use u, s64 n)
 {
 	percpu_this(page_uses).n[u] += n;
 }
-extern struct page *zero_page;          /* a page of zeros, PG_RESERVED */
+extern struct page *zero_page; /* a page of zeros, PG_RESERVED */
 
 /* Called when memory is short, with no locks held, to free `pages`: returns how many it did. */
 struct shrinker {
@@ -144,8 +160,10 @@ void shrinker_add(struct shrinker *s);
  * being killed. proc hands over the killer by oom_set_killer.
  */
 int memory_reclaim(struct account *a, u64 pages);
-/* What to ask for after a fault: a page and the three tables it may need, or it could fail again for ever. */
+/* What to ask for after a fault: a page and the three tables it may need, or it could fail again
+ * for ever. */
 #define FAULT_PAGES 4
-void oom_set_killer(bool (*kill)(struct account *a)); /* kills one task charged below a; false: none */
+void oom_set_killer(
+	bool (*kill)(struct account *a)); /* kills one task charged below a; false: none */
 
 #endif

@@ -32,13 +32,13 @@ struct mapping_ops {
 };
 
 struct mapping {
-	struct radix pages;       /* L */
-	spinlock_t lock;          /* L; RANK_MAPPING */
-	struct list areas;        /* L: struct vma that map this */
+	struct radix pages; /* L */
+	spinlock_t lock;    /* L; RANK_MAPPING */
+	struct list areas;  /* L: struct vma that map this */
 	const struct mapping_ops *ops;
-	struct account *account;  /* who pays for its pages; NULL: current's */
-	void *host;               /* the inode */
-	u32 writable_maps;        /* shared writable areas */
+	struct account *account; /* who pays for its pages; NULL: current's */
+	void *host;		 /* the inode */
+	u32 writable_maps;	 /* shared writable areas */
 };
 
 void mapping_init(struct mapping *m, const struct mapping_ops *ops, void *host);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* selftest.h - with "selftest" on the command line of a debug kernel: tests mm before the files start. */
+/* selftest.h - with "selftest" on the command line of a debug kernel: tests mm before the files
+ * start. */
 #ifndef MM_SELFTEST_H
 #define MM_SELFTEST_H
 

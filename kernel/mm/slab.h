@@ -25,7 +25,7 @@ struct slab_cache *slab_cache_create(const char *name, size_t size, size_t align
 void *slab_alloc(struct slab_cache *c);
 void slab_free(struct slab_cache *c, void *object);
 
-#define KM_ZERO    BIT(0)
+#define KM_ZERO	   BIT(0)
 #define KM_ACCOUNT BIT(1)
 /* Any size up to 4 MiB; above a page it is whole pages. */
 void *kmalloc(size_t size, u32 flags);
