@@ -27,8 +27,9 @@ failed=0
 t() {
 	number=$((number + 1))
 	want=$(cat)
+	# A shell says "Terminated" only if it reaps the job while it waits for that very job: a matter of timing.
 	mkdir "$W/w" && cd "$W/w" || exit 1
-	got=$(timeout 120 sh -c "$2" 2>&1 </dev/null)
+	got=$(timeout 120 sh -c "$2" 2>&1 </dev/null | sed '/^Terminated$/d; /^Killed$/d')
 	cd "$W" && rm -rf "$W/w"
 	if [ "$got" = "$want" ]; then
 		echo "ok $number - $1"
@@ -370,9 +371,7 @@ user
 sys
 E
 t 'timeout' 'timeout 0.2 sleep 10; echo $?; timeout -s KILL 0.2 sleep 10; echo $?; timeout 10 true; echo $?' <<'E'
-Terminated
 143
-Killed
 137
 0
 E
@@ -479,11 +478,18 @@ sh
 chroot: can't execute '/none': No such file or directory
 127
 E
+if [ -z "$RUNGS_CONTAINER" ]; then
 t 'mknod' 'mknod p p; mknod n c 1 3; echo gone >n; cat n; stat -c %F:%t:%T n p; (echo through >p &) ; cat p; rm n p' <<'E'
 character special file:1:3
 fifo:0:0
 through
 E
+else # a device would be a way out
+t 'mknod' 'mknod n c 1 3 2>&1; mknod f p && stat -c %F f' <<'E'
+mknod: n: Operation not permitted
+fifo
+E
+fi
 t 'df and free' 'df / | sed -n "1p" | tr -s " "; df / | sed -n 2p | grep -c " /$"; free | head -n 1 | tr -s " "; free | awk "/^Mem/ { print (\$2 > 1000), (\$3 <= \$2) }"' <<'E'
 Filesystem 1K-blocks Used Available Use% Mounted on
 1
