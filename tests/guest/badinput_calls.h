@@ -150,6 +150,7 @@ static const struct call {
 	{ 169, "reboot", "j=99 j=99 j=99 X" },
 	{ 170, "sethostname", "X n=8" },
 	{ 171, "setdomainname", "X n=8" },
+	{ 172, "iopl", "j=99" },
 	{ 186, "gettid", "" },
 	{ 200, "tkill", "P=999999 s=0" },
 	{ 201, "time", "w" },

@@ -317,6 +317,40 @@ static void prctl_options(void)
 	ERR(syscall(SYS_arch_prctl, 0x1003, 8), EFAULT);
 }
 
+/* The exit code of a child that writes to port 0x80, where no device is. */
+static int child_with_port(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		__asm__ volatile("outb %%al, $0x80" : : "a"(0));
+		_exit(0);
+	}
+	return reap(pid);
+}
+
+static void ports(void)
+{
+	if (!on_skerry())
+		SKIP("the ports of this machine are not for tests");
+	ERR(syscall(SYS_iopl, 4), EINVAL);
+	IN_A_CHILD
+	{
+		OK(SETRESUID(1000, 1000, 1000));
+		ERR(syscall(SYS_iopl, 3), EPERM);
+		OK(syscall(SYS_iopl, 0));
+	}
+	IN_A_CHILD
+	{
+		OK(syscall(SYS_iopl, 3));
+		__asm__ volatile("outb %%al, $0x80" : : "a"(0));
+		EQ(child_with_port(), 128 + SIGSEGV); /* not inherited */
+		__asm__ volatile("outb %%al, $0x80" : : "a"(0));
+		OK(syscall(SYS_iopl, 0));
+		EQ(child_with_port(), 128 + SIGSEGV);
+	}
+}
+
 static void resource_limits(void)
 {
 	struct rlimit l, old;
@@ -490,9 +524,9 @@ static void system_information(void)
 }
 
 static const struct tap_case cases[] = {
-	T(user_ids),	  T(group_ids),		 T(capabilities),  T(set_id_programs),
-	T(prctl_options), T(resource_limits),	 T(process_limit), T(processor_limit),
-	T(priorities),	  T(system_information),
+	T(user_ids),	    T(group_ids),  T(capabilities),	  T(set_id_programs),
+	T(prctl_options),   T(ports),	   T(resource_limits),	  T(process_limit),
+	T(processor_limit), T(priorities), T(system_information),
 };
 
 int main(int argc, char **argv)
