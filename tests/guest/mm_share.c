@@ -427,7 +427,7 @@ static void map_and_unmap_race(void)
 
 	for (int i = 0; i < 3; i++)
 		pthread_create(&t[i], NULL, reader, NULL);
-	for (int i = 0; i < 500; i++) {
+	for (int i = 0; i < 150; i++) {
 		char *m = map(2, PRIV_ANON);
 		EQ(m[0], 0);
 		EQ(m[PAGE], 0);
