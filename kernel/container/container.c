@@ -407,6 +407,7 @@ static const struct {
 } standard_mounts[] = {
 	{ "/proc", "proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
 	{ "/dev", "devtmpfs", NULL, MS_NOSUID },
+	{ "/dev/shm", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV }, /* its memory is the container's */
 	{ "/sys", "sysfs", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
 };
 

@@ -104,7 +104,7 @@ script='trap "exit 3" TERM; while :; do sleep 0.05; done'
 t 'run --detach' 0 'web' ctool run --detach --name web -p 8 -m 16M --hostname port "$R" /busybox sh -c "$script"
 t 'a name is taken once' 125 'ctool: run: there is a container of that name already: web' \
 	ctool run --name web "$R" /busybox true
-t 'list' 0 'ID *NAME *STATE *PROCS *CPU% *MEM *DISK *CONSOLE *ROOT *COMMAND*web *running *- *'"$R"' */busybox sh -c *' ctool list
+t 'list' 0 '*ID *NAME *STATE *PROCS *CPU% *MEM *DISK *CONSOLE *ROOT *COMMAND*web *running *- *'"$R"' */busybox sh -c *' ctool list
 t 'list -q' 0 '[1-9]*' ctool list -q
 t 'list --format json' 0 '\[{"id":*,"name":"web","state":"running","procs":*,"pids_max":8,*"memory_max":16777216,*"disk_max":null,"console":null,*}\]' \
 	ctool list --format json
