@@ -381,9 +381,7 @@ static void control_files(void)
 	EQ(info_of(c).pids_max, 3);
 	OK(control_set(c, "memory.max", "max"));
 	EQ(info_of(c).memory_max, CONTAINER_NO_LIMIT);
-	static const char *bad[] = {
-		"", "abc", "-1", "3x", "99999999999999999999999", "1 2"
-	};
+	static const char *bad[] = { "", "abc", "-1", "3x", "99999999999999999999999", "1 2" };
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		if (bad[i][0])
 			ERR(control_set(c, "pids.max", bad[i]), EINVAL);

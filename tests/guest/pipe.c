@@ -464,9 +464,9 @@ static void splice_family(void)
 }
 
 static const struct tap_case cases[] = {
-	T(basics),    T(capacity),    T(laps),	T(atomicity),	T(blocking),
-	T(fifos),     T(poll_states), T(poll_waits),	T(masks_while_waiting),
-	T(ping_pong), T(select_call), T(splice_family),
+	T(basics),	T(capacity),	  T(laps),	 T(atomicity),		 T(blocking),
+	T(fifos),	T(poll_states),	  T(poll_waits), T(masks_while_waiting), T(ping_pong),
+	T(select_call), T(splice_family),
 };
 
 int main(int argc, char **argv)
