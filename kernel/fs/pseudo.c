@@ -212,7 +212,7 @@ static int pseudo_lookup(struct inode *dir, struct dentry *d)
 	int err;
 
 	if (ops->alive && !ops->alive(n->object))
-		return 0;
+		return -ENOENT;
 	if (fixed) {
 		e = *fixed;
 		if (e.dir && e.dir->get)
@@ -222,7 +222,7 @@ static int pseudo_lookup(struct inode *dir, struct dentry *d)
 	} else {
 		err = ops->lookup ? ops->lookup(n->object, d->name, d->name_len, &e, &child) : -ENOENT;
 		if (err)
-			return err == -ENOENT ? 0 : err;
+			return err;
 	}
 	err = pseudo_inode(dir->sb, &e, e.counted_by ? e.counted_by : e.dir ? e.dir : ops, child, &i);
 	if (err)
@@ -388,6 +388,8 @@ static int text_fill(struct pseudo_node *n, struct pseudo_open *o)
 	int err;
 
 	text_free(&o->text);
+	if (n->counts->alive && !n->counts->alive(n->object))
+		return -ESRCH;
 	if (n->e.changed)
 		n->e.changed(n->object, &o->generation);
 	err = n->e.show(n->object, &o->text);

@@ -129,9 +129,9 @@ s64 sys_munlock(u64 start, u64 len)
 	err = rwmutex_write_lock_killable(&as->lock);
 	if (err)
 		return err;
-	err = lock_range(as, from, MIN(to, USER_END), 0);
+	err = from < USER_END ? lock_range(as, from, MIN(to, USER_END), 0) : 0;
 	rwmutex_write_unlock(&as->lock);
-	return err;
+	return !err && to > USER_END ? -ENOMEM : err; /* part of it is not mapped */
 }
 
 static void lock_all(struct aspace *as, u64 flags)

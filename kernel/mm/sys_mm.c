@@ -132,14 +132,16 @@ s64 sys_mremap(u64 old, u64 old_len, u64 len, u64 flags, u64 to)
 		return -EINVAL;
 	if ((flags & MREMAP_DONTUNMAP) && old_len != len)
 		return -EINVAL;
-	if ((old & PAGE_MASK) || old > USER_END)
+	if (old & PAGE_MASK)
 		return -EINVAL;
-	if (len > USER_END || old_len > USER_END)
-		return old_len > USER_END ? -EINVAL : -ENOMEM;
+	if (!ALIGN_UP(len, PAGE_SIZE) || len > USER_END)
+		return -EINVAL;
+	if (old >= USER_END)
+		return -EFAULT;
+	if (old_len > USER_END)
+		return -EINVAL;
 	old_len = ALIGN_UP(old_len, PAGE_SIZE);
 	len = ALIGN_UP(len, PAGE_SIZE);
-	if (!len)
-		return -EINVAL;
 	if ((flags & MREMAP_FIXED) && ((to & PAGE_MASK) || len > USER_END || to > USER_END - len ||
 				       (old + old_len > to && to + len > old)))
 		return -EINVAL;

@@ -255,7 +255,7 @@ s64 sys_sendto(int fd, uaddr_t buf, size_t n, u32 flags, uaddr_t ua, int length)
 
 	if (result)
 		return result;
-	if (ua) {
+	if (ua && length) {
 		result = address_from_user(&a, ua, length);
 		m.name = &a;
 		m.name_length = length;

@@ -284,7 +284,7 @@ static int chunk_deliver(struct unix_socket *u, struct unix_socket *p, struct un
 }
 
 /* Unix sockets do not travel in unix sockets more than one deep: no cycles. */
-static int ancillary_check(const struct ancillary *a)
+static int ancillary_check(struct unix_socket *from, const struct ancillary *a)
 {
 	for (u32 i = 0; i < a->file_count; i++) {
 		struct socket *s = file_socket(a->files[i]);
@@ -300,7 +300,7 @@ static int ancillary_check(const struct ancillary *a)
 			for (u32 k = 0; k < c->ancillary.file_count; k++)
 				carries |= file_socket(c->ancillary.files[k]) != NULL;
 		spin_unlock(&u->lock);
-		if (carries || READ_ONCE(u->state) == UNIX_LISTENING)
+		if (carries || u == from || u == READ_ONCE(from->peer) || READ_ONCE(u->state) == UNIX_LISTENING)
 			return -ETOOMANYREFS;
 	}
 	return 0;
@@ -316,11 +316,11 @@ static int chunk_create(struct unix_socket *u, struct message *m, struct unix_ch
 		return -ENOMEM;
 	memset(c, 0, sizeof(*c));
 	k = uio_copy_in(m->uio, c->data, n);
-	if (k <= 0 && n) {
+	if (k != n) {
 		kfree(c);
-		return k ? k : -EFAULT;
+		return -EFAULT;
 	}
-	c->length = k;
+	c->length = n;
 	c->ancillary.cred = my_cred();
 	c->ancillary.has_cred = true;
 	c->ancillary.pids = current->owner->pids;
@@ -390,7 +390,7 @@ static s64 unix_send(struct socket *s, struct message *m, bool wait)
 		return READ_ONCE(u->state) == UNIX_CONNECTED ? -EISCONN : -EOPNOTSUPP;
 	if (READ_ONCE(u->state) != UNIX_CONNECTED)
 		return -ENOTCONN;
-	n = m->ancillary ? ancillary_check(m->ancillary) : 0;
+	n = m->ancillary ? ancillary_check(u, m->ancillary) : 0;
 	if (n)
 		return n;
 	p = peer_get(u);
@@ -534,7 +534,13 @@ static s64 unix_receive(struct socket *s, struct message *m, bool wait)
 		return -EINVAL;
 	m->name_length = 0;
 	mutex_lock(&u->reader);
-	n = receive_chunks(u, m, wait);
+	if (m->uio->left) {
+		n = receive_chunks(u, m, wait);
+	} else { /* nothing is wanted, but there must be something */
+		struct unix_chunk *c;
+
+		n = chunk_wait(u, wait, deadline_of(s->receive_timeout), &c);
+	}
 	mutex_unlock(&u->reader);
 	return n;
 }

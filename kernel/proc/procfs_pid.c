@@ -357,6 +357,21 @@ static int show_comm(void *object, struct text *out)
 	return 0;
 }
 
+/* A process may rename itself only, as by prctl(PR_SET_NAME). */
+static int store_comm(void *object, char *s, size_t n)
+{
+	struct task *t;
+
+	if (object != current->process)
+		return -EINVAL;
+	t = process_task(object);
+	if (!t)
+		return -ESRCH;
+	strlcpy(t->name, s, sizeof(t->name));
+	task_put(t);
+	return 0;
+}
+
 static int show_limits(void *object, struct text *out)
 {
 	static const char *const name[RLIMIT_COUNT] = {
@@ -776,7 +791,8 @@ static const struct pseudo_dir_ops net_dir = { PROCESS_OBJECT, .entries = net_fi
 
 static const struct pseudo_entry pid_files[] = {
 	RO("stat", show_stat), RO("statm", show_statm), RO("status", show_status), RO("cmdline", show_cmdline),
-	RO("comm", show_comm), RO("limits", show_limits), RO("mounts", show_mounts), RO("mountinfo", show_mountinfo),
+	{ .name = "comm", .mode = S_IFREG | 0644, .show = show_comm, .store = store_comm },
+	RO("limits", show_limits), RO("mounts", show_mounts), RO("mountinfo", show_mountinfo),
 	{ .name = "maps", .mode = S_IFREG | 0444, .show = show_maps, .open = open_private },
 	{ .name = "environ", .mode = S_IFREG | 0400, .show = show_environ, .open = open_private },
 	{ .name = "auxv", .mode = S_IFREG | 0400, .show = show_auxv, .open = open_private },

@@ -268,10 +268,10 @@ s64 sys_waitid(int type, int id, uaddr_t uinfo, int options, uaddr_t uusage)
 	if (!err)
 		err = process_wait(&r, &w);
 	if (err)
-		return err;
+		w.code = 0;
 	if (w.code && uusage && put_user(uusage, &w.usage))
 		return -EFAULT;
-	if (uinfo && waitid_info_to_user(uinfo, &w))
+	if (uinfo && waitid_info_to_user(uinfo, &w)) /* also of a failure: it says that nobody was found */
 		return -EFAULT;
-	return 0;
+	return err;
 }

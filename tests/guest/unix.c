@@ -400,7 +400,10 @@ static void passing_descriptors(void)
 	int bad = 99;
 	ERR(send_with(sv[0], SCM_RIGHTS, &bad, 4), EBADF);
 	/* a socket in itself: collected, or the leak counters tell */
-	EQ(send_with(sv[0], SCM_RIGHTS, sv, 8), 1);
+	if (on_skerry()) /* a socket does not travel through itself (doc/abi.md) */
+		ERR(send_with(sv[0], SCM_RIGHTS, sv, 8), ETOOMANYREFS);
+	else
+		EQ(send_with(sv[0], SCM_RIGHTS, sv, 8), 1);
 	close2(sv);
 }
 

@@ -123,7 +123,8 @@ static void segments_load(struct cpu_arch *a)
 			 "mov %%eax, %%es\n\t"
 			 "mov %%eax, %%fs\n\t"
 			 "mov %%eax, %%gs\n\t"
-			 "ltr %w3"
+			 "ltr %w3\n\t"
+			 "lldt %%ax" /* 0, from above: none: a selector of the local table is a #GP */
 			 :
 			 : "m"(gdtr), "i"(KERNEL_CS), "i"(KERNEL_SS), "r"(GDT_TSS)
 			 : "rax", "memory");
