@@ -45,6 +45,7 @@ int group_find(u32 pgid, struct process_group **out);
  */
 void group_signal(struct process_group *g, int sig);
 bool group_is_orphaned(
+bool current_group_is_orphaned(void); /* takes the tree lock */
 	struct process_group *g); /* no member has a parent in the session outside it */
 /* The terminal of s hung up: SIGHUP then SIGCONT to the leader and the foreground group. */
 void session_hangup(struct session *s, struct process_group *foreground);

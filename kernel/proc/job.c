@@ -241,6 +241,16 @@ bool group_is_orphaned(struct process_group *g)
 	return group_is_orphaned_without(g, NULL);
 }
 
+bool current_group_is_orphaned(void)
+{
+	bool orphaned;
+
+	spin_lock(&tree_lock);
+	orphaned = group_is_orphaned(current->process->group);
+	spin_unlock(&tree_lock);
+	return orphaned;
+}
+
 static bool group_has_stopped(struct process_group *g)
 {
 	struct process *p;

@@ -272,7 +272,7 @@ int tty_check_background(struct tty *t, int sig)
 		return 0;
 	if (signal_ignored_or_blocked(sig))
 		return sig == SIGTTIN ? -EIO : 0;
-	if (group_is_orphaned(mine))
+	if (current_group_is_orphaned())
 		return -EIO;
 	group_signal(mine, sig);
 	return -ERESTARTSYS;
