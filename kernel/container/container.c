@@ -52,7 +52,7 @@
 #include "proc/signal.h"
 #include "tty/tty.h"
 
-#define NAME_BITS 12
+#define NAME_BITS	 12
 #define CONTAINER_ID_MAX INT32_MAX
 
 struct container host_container = { .owner.account = &account_root };
@@ -60,8 +60,8 @@ _Static_assert(offsetof(struct container, owner) == 0, "so that they have one ad
 extern struct owner owner_host __attribute__((alias("host_container")));
 
 static struct slab_cache *container_cache;
-static struct idmap ids;        /* names_lock; readers RCU */
-static struct hlist *names;     /* by (parent, name); names_lock */
+static struct idmap ids;    /* names_lock; readers RCU */
+static struct hlist *names; /* by (parent, name); names_lock */
 static spinlock_t names_lock = SPINLOCK_INIT(RANK_PID);
 
 /* --- references and look-up --- */
@@ -298,7 +298,7 @@ static bool name_taken(const struct container *parent, const char *name)
 {
 	struct container *c;
 
-	hlist_for_each(c, name_bucket(parent, name), name_node)
+	hlist_for_each (c, name_bucket(parent, name), name_node)
 		if (c->parent == parent && !strcmp(c->name, name))
 			return true;
 	return false;
@@ -307,7 +307,8 @@ static bool name_taken(const struct container *parent, const char *name)
 static bool name_valid(const char *s)
 {
 	for (const char *p = s; *p; p++) {
-		bool word = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
+		bool word = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+			    (*p >= '0' && *p <= '9');
 		if (!word && (p == s || !strchr("_.-", *p)))
 			return false;
 	}
@@ -407,7 +408,8 @@ static const struct {
 } standard_mounts[] = {
 	{ "/proc", "proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
 	{ "/dev", "devtmpfs", NULL, MS_NOSUID },
-	{ "/dev/shm", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV }, /* its memory is the container's */
+	{ "/dev/shm", "tmpfs", "mode=1777",
+	  MS_NOSUID | MS_NODEV }, /* its memory is the container's */
 	{ "/sys", "sysfs", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
 };
 
@@ -447,7 +449,8 @@ static int spec_check(const struct container_spec *s)
 	for (size_t i = 0; i < sizeof(s->reserved0); i++)
 		if (s->reserved0[i])
 			return -EINVAL;
-	if (s->flags || strnlen(s->name, sizeof(s->name)) == sizeof(s->name) || !name_valid(s->name) ||
+	if (s->flags || strnlen(s->name, sizeof(s->name)) == sizeof(s->name) ||
+	    !name_valid(s->name) ||
 	    strnlen(s->hostname, sizeof(s->hostname)) == sizeof(s->hostname))
 		return -EINVAL;
 	if (s->console < CONTAINER_NO_CONSOLE || s->console >= VC_COUNT || s->console == 0)
@@ -478,8 +481,8 @@ static int container_link(struct container *c)
 	return err;
 }
 
-int container_create(const struct container_spec *spec, const struct path *root, const char *root_text,
-		     struct container **out)
+int container_create(const struct container_spec *spec, const struct path *root,
+		     const char *root_text, struct container **out)
 {
 	struct container *c;
 	int err = spec_check(spec);
@@ -646,7 +649,8 @@ int container_destroy(struct container *c)
 
 /* --- starting a program --- */
 
-/* A STOPPED container begins anew: its next process is pid 1 again. -EINVAL: paused. admin is held. */
+/* A STOPPED container begins anew: its next process is pid 1 again. -EINVAL: paused. admin is held.
+ */
 static int container_rewind(struct container *c)
 {
 	bool again, busy, paused;

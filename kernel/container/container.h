@@ -15,27 +15,27 @@
 #include "proc/process.h"
 
 struct container {
-	struct owner owner;      /* identity, place in the tree, account; constant */
-	ref_t refs;              /* addressable: handles, children, processes */
-	spinlock_t lock;         /* C; RANK_CONTAINER; ancestors first */
-	struct mutex admin;      /* A: one start, stop or destroy at a time; RANK_CONTAINER_ADMIN */
+	struct owner owner; /* identity, place in the tree, account; constant */
+	ref_t refs;	    /* addressable: handles, children, processes */
+	spinlock_t lock;    /* C; RANK_CONTAINER; ancestors first */
+	struct mutex admin; /* A: one start, stop or destroy at a time; RANK_CONTAINER_ADMIN */
 	enum container_state state; /* C */
-	u64 generation;          /* C: counts changes of state */
-	struct waitq changed;    /* condition's lock is C */
-	struct waitq thaw;       /* paused tasks park here; C */
-	u32 alive;               /* C: processes that live here and have not ended */
-	bool has_init;           /* C: it is, or was, started on a program */
-	bool doomed;             /* C: being destroyed; nobody is born here any more */
-	int exit_status;         /* C: of pid 1, as wait4 tells it */
-	u32 creator;             /* uid; constant */
-	int console;             /* virtual console or -1; constant */
+	u64 generation;		    /* C: counts changes of state */
+	struct waitq changed;	    /* condition's lock is C */
+	struct waitq thaw;	    /* paused tasks park here; C */
+	u32 alive;		    /* C: processes that live here and have not ended */
+	bool has_init;		    /* C: it is, or was, started on a program */
+	bool doomed;		    /* C: being destroyed; nobody is born here any more */
+	int exit_status;	    /* C: of pid 1, as wait4 tells it */
+	u32 creator;		    /* uid; constant */
+	int console;		    /* virtual console or -1; constant */
 
-	struct container *parent;      /* counted; constant */
-	struct list children, sibling; /* C of the parent */
-	struct hlist_node name_node;   /* names_lock */
-	char name[CONTAINER_NAME_MAX]; /* constant */
-	char *root_text;               /* the path given as root, for people; constant */
-	s64 created, started;          /* realtime ns; started: C */
+	struct container *parent;	/* counted; constant */
+	struct list children, sibling;	/* C of the parent */
+	struct hlist_node name_node;	/* names_lock */
+	char name[CONTAINER_NAME_MAX];	/* constant */
+	char *root_text;		/* the path given as root, for people; constant */
+	s64 created, started;		/* realtime ns; started: C */
 	ktime_t dead_utime, dead_stime; /* C: of processes that have ended */
 
 	struct mount_table *mounts; /* aspects */
@@ -62,12 +62,13 @@ int container_find(const struct owner *viewer, u32 id, struct container **out);
 /* The viewer's next descendant with an id >= *id, counted; false: none. */
 bool container_next(const struct owner *viewer, u32 *id, struct container **out);
 
-/* A new one, CREATED, without processes, counted for the caller. root: a directory of current's view. */
-int container_create(const struct container_spec *spec, const struct path *root, const char *root_text,
-		     struct container **out);
-int container_pause(struct container *c);   /* -EINVAL unless RUNNING */
-int container_resume(struct container *c);  /* -EINVAL unless PAUSED */
-int container_stop(struct container *c);    /* kills all inside, waits for their end: -ERESTARTSYS */
+/* A new one, CREATED, without processes, counted for the caller. root: a directory of current's
+ * view. */
+int container_create(const struct container_spec *spec, const struct path *root,
+		     const char *root_text, struct container **out);
+int container_pause(struct container *c);  /* -EINVAL unless RUNNING */
+int container_resume(struct container *c); /* -EINVAL unless PAUSED */
+int container_stop(struct container *c);   /* kills all inside, waits for their end: -ERESTARTSYS */
 int container_destroy(struct container *c); /* -ESRCH if somebody else did; -ERESTARTSYS */
 /* A child of current, born inside: its pid as current knows it. */
 s64 container_fork(struct container *c, struct trapframe *frame);

@@ -87,8 +87,8 @@ static int show_procs(void *object, struct text *t)
 		process_summarise(p, &s);
 		process_put(p);
 		text_printf(t, "%u %s %c %lld %lld %llu\n", pid, s.name, s.state,
-			    (long long)(s.utime / NSEC_PER_USEC), (long long)(s.stime / NSEC_PER_USEC),
-			    (unsigned long long)s.rss_bytes);
+			    (long long)(s.utime / NSEC_PER_USEC),
+			    (long long)(s.stime / NSEC_PER_USEC), (unsigned long long)s.rss_bytes);
 		resched_point();
 	}
 	return 0;
@@ -249,9 +249,17 @@ static const struct pseudo_entry container_files[] = {
 	{ .name = "root", .mode = S_IFREG | 0444, .show = show_root },
 	{ .name = "hostname", .mode = S_IFREG | 0444, .show = show_hostname },
 	{ .name = "console", .mode = S_IFREG | 0444, .show = show_console },
-	{ .name = "pids.max", .mode = S_IFREG | 0644, .show = show_pids_max, .store = store_pids_max, .open = open_managed },
+	{ .name = "pids.max",
+	  .mode = S_IFREG | 0644,
+	  .show = show_pids_max,
+	  .store = store_pids_max,
+	  .open = open_managed },
 	{ .name = "pids.current", .mode = S_IFREG | 0444, .show = show_pids_current },
-	{ .name = "memory.max", .mode = S_IFREG | 0644, .show = show_memory_max, .store = store_memory_max, .open = open_managed },
+	{ .name = "memory.max",
+	  .mode = S_IFREG | 0644,
+	  .show = show_memory_max,
+	  .store = store_memory_max,
+	  .open = open_managed },
 	{ .name = "memory.current", .mode = S_IFREG | 0444, .show = show_memory_current },
 	{ .name = "memory.peak", .mode = S_IFREG | 0444, .show = show_memory_peak },
 	{ .name = "memory.events", .mode = S_IFREG | 0444, .show = show_memory_events },
@@ -298,7 +306,8 @@ static const struct owner *viewer_of(void *object)
 	return ((struct superblock *)object)->owner;
 }
 
-static int containers_lookup(void *object, const char *name, size_t len, struct pseudo_entry *e, void **child)
+static int containers_lookup(void *object, const char *name, size_t len, struct pseudo_entry *e,
+			     void **child)
 {
 	const struct owner *viewer = viewer_of(object);
 	struct container *c;
@@ -349,9 +358,13 @@ static const struct pseudo_entry cpu_files[] = {
 	{ 0 },
 };
 static const struct pseudo_dir_ops cpu_dir = { .entries = cpu_files };
-static const struct pseudo_entry system_files[] = { { .name = "cpu", .mode = S_IFDIR | 0755, .dir = &cpu_dir }, { 0 } };
+static const struct pseudo_entry system_files[] = {
+	{ .name = "cpu", .mode = S_IFDIR | 0755, .dir = &cpu_dir }, { 0 }
+};
 static const struct pseudo_dir_ops system_dir = { .entries = system_files };
-static const struct pseudo_entry devices_files[] = { { .name = "system", .mode = S_IFDIR | 0755, .dir = &system_dir }, { 0 } };
+static const struct pseudo_entry devices_files[] = {
+	{ .name = "system", .mode = S_IFDIR | 0755, .dir = &system_dir }, { 0 }
+};
 static const struct pseudo_dir_ops devices_dir = { .entries = devices_files };
 
 static const struct pseudo_entry root_files[] = {

@@ -38,7 +38,7 @@ enum lock_rank {
 	RANK_FUTEX,
 	RANK_FILE_LOCKS, /* flock and fcntl locks */
 	RANK_EVENTFD,
-	RANK_UNIX,	 /* AF_UNIX sockets, then the table of abstract names */
+	RANK_UNIX, /* AF_UNIX sockets, then the table of abstract names */
 	RANK_UNIX_NAMES,
 	RANK_NAMECACHE,	     /* dentry->lock: children */
 	RANK_NAMECACHE_HASH, /* a bucket of names */

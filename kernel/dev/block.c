@@ -16,14 +16,14 @@
 #include "mm/page.h"
 #include "mm/slab.h"
 
-#define BLOCK_MAJOR 254
-#define DEVICES_MAX 26
-#define SECTOR 512ul
-#define BLKROGET 0x125e
-#define BLKGETSIZE 0x1260
-#define BLKFLSBUF 0x1261
-#define BLKSSZGET 0x1268
-#define BLKPBSZGET 0x127b
+#define BLOCK_MAJOR  254
+#define DEVICES_MAX  26
+#define SECTOR	     512ul
+#define BLKROGET     0x125e
+#define BLKGETSIZE   0x1260
+#define BLKFLSBUF    0x1261
+#define BLKSSZGET    0x1268
+#define BLKPBSZGET   0x127b
 #define BLKGETSIZE64 0x80081272
 
 static struct block_device *devices[DEVICES_MAX];
@@ -88,11 +88,16 @@ static int block_open(struct inode *i, struct file *f)
 	return 0;
 }
 
-static int sectors_do(struct block_device *d, enum block_op op, struct page *page, u64 sector, u32 length)
+static int sectors_do(struct block_device *d, enum block_op op, struct page *page, u64 sector,
+		      u32 length)
 {
 	struct block_segment s = { page, 0, length };
 	struct block_request r = {
-		.op = op, .sector = sector, .segments = &s, .segment_count = 1, .account = current->account,
+		.op = op,
+		.sector = sector,
+		.segments = &s,
+		.segment_count = 1,
+		.account = current->account,
 	};
 
 	return block_do(d, &r);
@@ -111,7 +116,8 @@ static s64 block_read(struct file *f, struct uio *u, u64 *pos)
 
 		n = sectors_do(d, BLOCK_READ, page, start / SECTOR, length);
 		if (!n)
-			n = uio_copy_out(u, (char *)page_virt(page) + skip, MIN(u->left, length - skip));
+			n = uio_copy_out(u, (char *)page_virt(page) + skip,
+					 MIN(u->left, length - skip));
 		if (n <= 0)
 			break;
 		*pos += n;
@@ -220,7 +226,9 @@ int block_register(struct block_device *d)
 		return -ENOSPC;
 	}
 	*e = (struct pseudo_entry){
-		.name = d->name, .mode = S_IFBLK | 0660, .rdev = makedev(BLOCK_MAJOR, device_count),
+		.name = d->name,
+		.mode = S_IFBLK | 0660,
+		.rdev = makedev(BLOCK_MAJOR, device_count),
 	};
 	devices[device_count++] = d;
 	return devfs_register(e, DEVFS_HOST);

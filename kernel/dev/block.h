@@ -24,7 +24,7 @@ struct block_request {
 	struct block_segment *segments;
 	u32 segment_count;
 	struct account *account;
-	int status; /* 0 or -EIO, -EOPNOTSUPP, once done() is called */
+	int status;			       /* 0 or -EIO, -EOPNOTSUPP, once done() is called */
 	void (*done)(struct block_request *r); /* interrupt context */
 	void *private;
 	struct list node;
@@ -35,7 +35,8 @@ struct block_device {
 	u64 sectors;
 	bool read_only;
 	u32 segments_max;
-	void (*submit)(struct block_device *d, struct block_request *r); /* never fails; queues if full */
+	void (*submit)(struct block_device *d,
+		       struct block_request *r); /* never fails; queues if full */
 	void *private;
 };
 

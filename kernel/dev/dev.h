@@ -4,7 +4,7 @@
 #define DEV_DEV_H
 
 void serial_init_early(void); /* COM1 as a log device, polled */
-void serial_init(void);       /* its interrupt: input goes to the consoles if it is their screen */
+void serial_init(void);	      /* its interrupt: input goes to the consoles if it is their screen */
 void pci_init(void);
 void virtio_init(void);
 void block_init(void);

@@ -10,22 +10,22 @@
 #include "core/printk.h"
 
 #define CONFIG_ADDRESS 0xcf8
-#define CONFIG_DATA 0xcfc
-#define FUNCTIONS_MAX 256
+#define CONFIG_DATA    0xcfc
+#define FUNCTIONS_MAX  256
 
-#define REG_COMMAND 0x04
-#define REG_STATUS 0x06
-#define REG_CLASS 0x0a
-#define REG_HEADER 0x0e
-#define REG_BAR 0x10
-#define REG_SECONDARY_BUS 0x19
-#define REG_CAPABILITIES 0x34
-#define COMMAND_MEMORY 2
-#define COMMAND_MASTER 4
-#define COMMAND_NO_INTX 0x400
+#define REG_COMMAND	    0x04
+#define REG_STATUS	    0x06
+#define REG_CLASS	    0x0a
+#define REG_HEADER	    0x0e
+#define REG_BAR		    0x10
+#define REG_SECONDARY_BUS   0x19
+#define REG_CAPABILITIES    0x34
+#define COMMAND_MEMORY	    2
+#define COMMAND_MASTER	    4
+#define COMMAND_NO_INTX	    0x400
 #define STATUS_CAPABILITIES 0x10
-#define CLASS_BRIDGE 0x0604
-#define CAP_MSIX 0x11
+#define CLASS_BRIDGE	    0x0604
+#define CAP_MSIX	    0x11
 
 static u32 functions[FUNCTIONS_MAX];
 static unsigned function_count;
@@ -88,7 +88,8 @@ paddr_t pci_bar(u32 bdf, unsigned n)
 
 void pci_enable(u32 bdf)
 {
-	pci_write16(bdf, REG_COMMAND, pci_read16(bdf, REG_COMMAND) | COMMAND_MEMORY | COMMAND_MASTER);
+	pci_write16(bdf, REG_COMMAND,
+		    pci_read16(bdf, REG_COMMAND) | COMMAND_MEMORY | COMMAND_MASTER);
 }
 
 /* Table offset and bar: PCI 3.0, 6.8.2.4; an entry is address, data, control. */
@@ -124,7 +125,8 @@ static void scan_function(u32 bdf)
 		return;
 	if (function_count < FUNCTIONS_MAX)
 		functions[function_count++] = bdf;
-	if (pci_read16(bdf, REG_CLASS) == CLASS_BRIDGE && pci_read8(bdf, REG_SECONDARY_BUS) > bdf >> 8)
+	if (pci_read16(bdf, REG_CLASS) == CLASS_BRIDGE &&
+	    pci_read8(bdf, REG_SECONDARY_BUS) > bdf >> 8)
 		scan_bus(pci_read8(bdf, REG_SECONDARY_BUS));
 }
 

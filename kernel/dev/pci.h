@@ -22,7 +22,7 @@ void pci_write32(u32 bdf, unsigned reg, u32 v);
 /* The first capability `id` after `from` (0: the first of all); 0: none. */
 unsigned pci_capability(u32 bdf, u8 id, unsigned from);
 paddr_t pci_bar(u32 bdf, unsigned n); /* 0: none, or an I/O bar */
-void pci_enable(u32 bdf);             /* memory decoding and bus mastering */
+void pci_enable(u32 bdf);	      /* memory decoding and bus mastering */
 /* Routes MSI-X entry 0 to fn: -ENODEV, -ENOSPC. */
 int pci_msix_request(u32 bdf, irq_fn fn, void *arg);
 

@@ -14,13 +14,13 @@
 #include "mm/slab.h"
 
 #define STATUS_ACKNOWLEDGE 1
-#define STATUS_DRIVER 2
-#define STATUS_DRIVER_OK 4
+#define STATUS_DRIVER	   2
+#define STATUS_DRIVER_OK   4
 #define STATUS_FEATURES_OK 8
-#define STATUS_FAILED 128
+#define STATUS_FAILED	   128
 
-#define DESC_NEXT 1
-#define DESC_WRITE 2
+#define DESC_NEXT      1
+#define DESC_WRITE     2
 #define USED_NO_NOTIFY 1
 
 static const struct virtio_driver *const drivers[] = {
@@ -45,7 +45,8 @@ static int virtqueue_alloc_rings(struct virtqueue *q)
 {
 	size_t avail = q->size * sizeof(struct virtq_desc);
 	size_t used = ALIGN_UP(avail + 6 + 2ul * q->size, 4ul);
-	struct page *p = page_alloc(order_of(used + 6 + 8ul * q->size), PAGE_ZERO | PAGE_KERNEL, NULL);
+	struct page *p =
+		page_alloc(order_of(used + 6 + 8ul * q->size), PAGE_ZERO | PAGE_KERNEL, NULL);
 
 	if (!p)
 		return -ENOMEM;
@@ -58,8 +59,8 @@ static int virtqueue_alloc_rings(struct virtqueue *q)
 	return 0;
 }
 
-int virtqueue_create(struct virtio_device *d, unsigned index, u16 want, void (*done)(struct virtqueue *q),
-		     struct virtqueue **out)
+int virtqueue_create(struct virtio_device *d, unsigned index, u16 want,
+		     void (*done)(struct virtqueue *q), struct virtqueue **out)
 {
 	u16 max = index < VIRTIO_QUEUES_MAX ? d->transport->queue_max(d, index) : 0;
 	struct virtqueue *q;

@@ -16,8 +16,8 @@ struct virtqueue;
 
 struct virtio_driver {
 	const char *name;
-	u32 device_id;      /* virtio 1.2, 5: 2 block, 3 console, 4 entropy */
-	u64 features;       /* wanted of those offered; VIRTIO_F_VERSION_1 is implied */
+	u32 device_id; /* virtio 1.2, 5: 2 block, 3 console, 4 entropy */
+	u64 features;  /* wanted of those offered; VIRTIO_F_VERSION_1 is implied */
 	/* Makes its queues, calls virtio_driver_ok, may then use them. -errno: the device fails. */
 	int (*probe)(struct virtio_device *d);
 	void (*config_changed)(struct virtio_device *d); /* interrupt context; or NULL */
@@ -43,15 +43,15 @@ struct virtio_device {
 	const struct virtio_transport *transport;
 	const struct virtio_driver *driver;
 	u32 device_id;
-	u64 features;        /* negotiated */
+	u64 features; /* negotiated */
 	struct virtqueue *queue[VIRTIO_QUEUES_MAX];
 	unsigned queues;
-	void *private;       /* the driver's */
+	void *private; /* the driver's */
 	/* the transport's */
 	volatile u8 *regs, *config, *isr, *notify_base;
 	u32 notify_multiplier;
 	u32 gsi;
-	u32 pci;             /* bus << 8 | device << 3 | function */
+	u32 pci; /* bus << 8 | device << 3 | function */
 };
 
 struct virtio_buffer { /* one piece of a request */
@@ -79,12 +79,12 @@ struct virtq_used {
 struct virtqueue { /* the driver's lock guards it */
 	struct virtio_device *device;
 	unsigned index;
-	u16 size;            /* a power of two */
+	u16 size; /* a power of two */
 	u16 free_head, free_count, seen, kicked;
 	struct virtq_desc *desc;
 	struct virtq_avail *avail;
 	struct virtq_used *used;
-	void **cookie;       /* by head descriptor */
+	void **cookie;			   /* by head descriptor */
 	void (*done)(struct virtqueue *q); /* interrupt context */
 	u16 notify_offset;
 	void *private;
@@ -93,8 +93,8 @@ struct virtqueue { /* the driver's lock guards it */
 #define VIRTIO_F_VERSION_1 (1ull << 32)
 
 /* Queue `index` with up to `want` descriptors: -ENOENT, -ENOMEM. */
-int virtqueue_create(struct virtio_device *d, unsigned index, u16 want, void (*done)(struct virtqueue *q),
-		     struct virtqueue **out);
+int virtqueue_create(struct virtio_device *d, unsigned index, u16 want,
+		     void (*done)(struct virtqueue *q), struct virtqueue **out);
 /* Queues a chain; cookie comes back from virtqueue_get. -ENOSPC: the ring is full. */
 int virtqueue_add(struct virtqueue *q, const struct virtio_buffer *b, unsigned n, void *cookie);
 void virtqueue_kick(struct virtqueue *q); /* tells the device of what was added */

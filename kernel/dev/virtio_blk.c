@@ -13,12 +13,12 @@
 #include "mm/slab.h"
 
 #define FEATURE_SEG_MAX (1ull << 2)
-#define FEATURE_RO (1ull << 5)
-#define FEATURE_FLUSH (1ull << 9)
+#define FEATURE_RO	(1ull << 5)
+#define FEATURE_FLUSH	(1ull << 9)
 #define FEATURE_DISCARD (1ull << 13)
-#define QUEUE_SIZE 128
-#define SEGMENTS_MAX 62
-#define DISKS_MAX 26
+#define QUEUE_SIZE	128
+#define SEGMENTS_MAX	62
+#define DISKS_MAX	26
 
 enum { TYPE_READ = 0, TYPE_WRITE = 1, TYPE_FLUSH = 4, TYPE_DISCARD = 11 };
 
@@ -42,9 +42,9 @@ struct flight { /* one request under way */
 struct disk {
 	struct block_device block;
 	struct virtio_device *device;
-	spinlock_t lock;         /* L; RANK_VIRTQUEUE */
+	spinlock_t lock;	 /* L; RANK_VIRTQUEUE */
 	struct virtqueue *queue; /* L */
-	struct list waiting;     /* L: struct block_request */
+	struct list waiting;	 /* L: struct block_request */
 	char name[8];
 };
 
@@ -64,10 +64,12 @@ static unsigned chain_build(struct flight *f, struct block_request *r, struct vi
 
 	b[n++] = (struct virtio_buffer){ virt_to_phys(&f->header), sizeof(f->header), false };
 	if (r->op == BLOCK_DISCARD)
-		b[n++] = (struct virtio_buffer){ virt_to_phys(&f->discard), sizeof(f->discard), false };
+		b[n++] = (struct virtio_buffer){ virt_to_phys(&f->discard), sizeof(f->discard),
+						 false };
 	for (u32 i = 0; i < r->segment_count && r->op != BLOCK_DISCARD; i++) {
 		struct block_segment *s = &r->segments[i];
-		b[n++] = (struct virtio_buffer){ page_phys(s->page) + s->offset, s->length, r->op == BLOCK_READ };
+		b[n++] = (struct virtio_buffer){ page_phys(s->page) + s->offset, s->length,
+						 r->op == BLOCK_READ };
 	}
 	b[n++] = (struct virtio_buffer){ virt_to_phys(&f->status), 1, true };
 	return n;

@@ -10,20 +10,30 @@
 #include "dev/pci.h"
 #include "dev/virtio.h"
 
-#define VENDOR_VIRTIO 0x1af4
+#define VENDOR_VIRTIO	    0x1af4
 #define DEVICE_TRANSITIONAL 0x1000
-#define DEVICE_MODERN 0x1040
-#define CAP_VENDOR 0x09
+#define DEVICE_MODERN	    0x1040
+#define CAP_VENDOR	    0x09
 
 /* struct virtio_pci_cap (4.1.4): type at 3, bar at 4, offset at 8, length at 12 */
 enum { CFG_COMMON = 1, CFG_NOTIFY, CFG_ISR, CFG_DEVICE };
 
 /* struct virtio_pci_common_cfg (4.1.4.3) */
 enum {
-	COMMON_FEATURE_SEL = 0, COMMON_FEATURE = 4, COMMON_ACCEPT_SEL = 8, COMMON_ACCEPT = 12,
-	COMMON_CONFIG_VECTOR = 16, COMMON_STATUS = 20, COMMON_QUEUE_SEL = 22, COMMON_QUEUE_SIZE = 24,
-	COMMON_QUEUE_VECTOR = 26, COMMON_QUEUE_ENABLE = 28, COMMON_NOTIFY_OFFSET = 30,
-	COMMON_DESC = 32, COMMON_AVAIL = 40, COMMON_USED = 48,
+	COMMON_FEATURE_SEL = 0,
+	COMMON_FEATURE = 4,
+	COMMON_ACCEPT_SEL = 8,
+	COMMON_ACCEPT = 12,
+	COMMON_CONFIG_VECTOR = 16,
+	COMMON_STATUS = 20,
+	COMMON_QUEUE_SEL = 22,
+	COMMON_QUEUE_SIZE = 24,
+	COMMON_QUEUE_VECTOR = 26,
+	COMMON_QUEUE_ENABLE = 28,
+	COMMON_NOTIFY_OFFSET = 30,
+	COMMON_DESC = 32,
+	COMMON_AVAIL = 40,
+	COMMON_USED = 48,
 };
 
 static u64 pci_features(struct virtio_device *d)
@@ -128,7 +138,8 @@ static volatile u8 *map_capability(u32 bdf, unsigned cap)
 	paddr_t bar = pci_bar(bdf, pci_read8(bdf, cap + 4));
 	u32 length = pci_read32(bdf, cap + 12);
 
-	return bar && length ? (volatile u8 *)mmio_map(bar + pci_read32(bdf, cap + 8), length) : NULL;
+	return bar && length ? (volatile u8 *)mmio_map(bar + pci_read32(bdf, cap + 8), length)
+			     : NULL;
 }
 
 static void find_capabilities(struct virtio_device *d)

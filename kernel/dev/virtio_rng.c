@@ -28,7 +28,8 @@ static int rng_probe(struct virtio_device *d)
 		return err;
 	}
 	virtio_driver_ok(d);
-	err = virtqueue_add(q, &(struct virtio_buffer){ virt_to_phys(buf), SEED_BYTES, true }, 1, buf);
+	err = virtqueue_add(q, &(struct virtio_buffer){ virt_to_phys(buf), SEED_BYTES, true }, 1,
+			    buf);
 	virtqueue_kick(q);
 	return err;
 }

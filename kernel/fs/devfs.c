@@ -16,7 +16,7 @@
 #include "lib/string.h"
 #include "mm/aspace.h"
 
-#define DEVFS_MAX 128
+#define DEVFS_MAX   128
 #define DEVFS_MAGIC 0x01021994 /* TMPFS_MAGIC: as Linux's devtmpfs reports */
 
 static struct {
@@ -49,7 +49,8 @@ static bool shown(const struct superblock *sb, u32 n)
 	return registry[n].scope == DEVFS_EVERYWHERE || sb->owner == &owner_host;
 }
 
-static int devfs_lookup(void *object, const char *name, size_t len, struct pseudo_entry *e, void **child)
+static int devfs_lookup(void *object, const char *name, size_t len, struct pseudo_entry *e,
+			void **child)
 {
 	u32 count = __atomic_load_n(&registered, __ATOMIC_ACQUIRE);
 
@@ -184,16 +185,25 @@ static int zero_mmap(struct file *f, struct vma *v)
 	return shmem_create(v->end - v->start, &v->mapping);
 }
 
-static const struct file_ops null_ops = { .read = null_read, .write = null_write, .seek = mem_seek };
-static const struct file_ops zero_ops = { .read = zero_read, .write = null_write, .seek = mem_seek, .mmap = zero_mmap };
-static const struct file_ops full_ops = { .read = zero_read, .write = full_write, .seek = mem_seek };
-static const struct file_ops random_ops = { .read = random_read, .write = random_write, .seek = mem_seek };
+static const struct file_ops null_ops = { .read = null_read,
+					  .write = null_write,
+					  .seek = mem_seek };
+static const struct file_ops zero_ops = {
+	.read = zero_read, .write = null_write, .seek = mem_seek, .mmap = zero_mmap
+};
+static const struct file_ops full_ops = { .read = zero_read,
+					  .write = full_write,
+					  .seek = mem_seek };
+static const struct file_ops random_ops = { .read = random_read,
+					    .write = random_write,
+					    .seek = mem_seek };
 
 static const struct {
 	u32 minor;
 	const struct file_ops *ops;
 } memory_devices[] = {
-	{ 3, &null_ops }, { 5, &zero_ops }, { 7, &full_ops }, { 8, &random_ops }, { 9, &random_ops },
+	{ 3, &null_ops },   { 5, &zero_ops },	{ 7, &full_ops },
+	{ 8, &random_ops }, { 9, &random_ops },
 };
 
 /* --- what every /dev has --- */

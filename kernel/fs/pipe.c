@@ -31,18 +31,18 @@
 #include "syscalls.h"
 
 #define FIONREAD 0x541b
-#define SIGPIPE 13
+#define SIGPIPE	 13
 
 struct pipe {
-	struct mutex lock;      /* P */
+	struct mutex lock; /* P */
 	struct waitq readable, writable, opened;
-	u64 head, tail;         /* P */
-	u32 pages;              /* P; a power of two */
-	u32 users;              /* P: files, and fifo opens that wait */
-	u32 readers, writers;   /* P: files open for it */
+	u64 head, tail;			/* P */
+	u32 pages;			/* P; a power of two */
+	u32 users;			/* P: files, and fifo opens that wait */
+	u32 readers, writers;		/* P: files open for it */
 	u32 reader_opens, writer_opens; /* P: how often; a fifo's open waits for a change */
-	struct page **ring;     /* P */
-	struct page *spare;     /* P */
+	struct page **ring;		/* P */
+	struct page *spare;		/* P */
 };
 
 static struct slab_cache *pipe_cache;
@@ -183,7 +183,8 @@ static s64 pipe_read(struct file *f, struct uio *u, u64 *pos)
 			goto unlock;
 		n = f->flags & O_NONBLOCK ? -EAGAIN : 0;
 		if (!n)
-			n = waitq_sleep_mutex(&p->readable, &p->lock, SLEEP_INTERRUPTIBLE, KTIME_NEVER);
+			n = waitq_sleep_mutex(&p->readable, &p->lock, SLEEP_INTERRUPTIBLE,
+					      KTIME_NEVER);
 		if (n)
 			goto unlock;
 	}
@@ -321,7 +322,8 @@ int pipe_create(int flags, struct file **reader, struct file **writer)
 	p->readers = p->writers = 1;
 	p->reader_opens = p->writer_opens = 1;
 	inode->pipe_or_socket = p;
-	err = file_create_anon(inode_get(inode), &pipe_file_ops, O_RDONLY | flags, p, "pipe:", reader);
+	err = file_create_anon(inode_get(inode), &pipe_file_ops, O_RDONLY | flags, p,
+			       "pipe:", reader);
 	if (err)
 		goto free_pipe;
 	err = file_create_anon(inode, &pipe_file_ops, O_WRONLY | flags, p, "pipe:", writer);
@@ -413,7 +415,8 @@ static int fifo_wait(struct pipe *p, const u32 *opens)
 
 static int fifo_open(struct inode *i, struct file *f)
 {
-	bool reads = f->mode & FILE_READ, writes = f->mode & FILE_WRITE, wait = !(f->flags & O_NONBLOCK);
+	bool reads = f->mode & FILE_READ, writes = f->mode & FILE_WRITE,
+	     wait = !(f->flags & O_NONBLOCK);
 	struct pipe *p;
 	int err = fifo_pipe(i, &p);
 

@@ -5,9 +5,9 @@
 
 #include "fs/vfs.h"
 
-#define PIPE_BUF 4096            /* writes up to this are atomic */
+#define PIPE_BUF	  4096 /* writes up to this are atomic */
 #define PIPE_SIZE_DEFAULT 65536
-#define PIPE_SIZE_MAX (1 << 20)  /* more needs CAP_SYS_RESOURCE */
+#define PIPE_SIZE_MAX	  (1 << 20) /* more needs CAP_SYS_RESOURCE */
 
 /* flags: O_CLOEXEC is the caller's; O_NONBLOCK. -ENOMEM */
 int pipe_create(int flags, struct file **reader, struct file **writer);

@@ -38,8 +38,8 @@ struct poll_sleep {
 	struct poll_table table;
 	struct task *task;
 	bool triggered;
-	int err;             /* -ENOMEM: an entry could not be made */
-	struct file *file;   /* that is being scanned */
+	int err;	   /* -ENOMEM: an entry could not be made */
+	struct file *file; /* that is being scanned */
 	u32 used;
 	struct poll_entry first[POLL_INLINE];
 	struct poll_chunk *chunks;
@@ -138,7 +138,8 @@ static u32 poll_file(struct poll_sleep *s, struct file *f, u32 events)
  * Calls scan(arg, s) until it returns non-zero or the deadline has passed (then
  * 0). -EINTR: a signal; the caller says how its call restarts.
  */
-static s64 poll_loop(struct poll_sleep *s, ktime_t deadline, s64 (*scan)(void *arg, struct poll_sleep *s), void *arg)
+static s64 poll_loop(struct poll_sleep *s, ktime_t deadline,
+		     s64 (*scan)(void *arg, struct poll_sleep *s), void *arg)
 {
 	bool late = deadline == 0;
 
@@ -219,7 +220,8 @@ static s64 poll_until(uaddr_t ufds, u32 n, ktime_t deadline)
 		poll_sleep_init(&s, deadline != 0);
 		ready = poll_loop(&s, deadline, poll_scan, &l);
 		poll_sleep_done(&s);
-		/* In one piece, fd and events with their old values: opening user memory per entry costs more. */
+		/* In one piece, fd and events with their old values: opening user memory per entry
+		 * costs more. */
 		if (ready >= 0 && copy_to_user(ufds, l.fds, n * sizeof(*l.fds)))
 			ready = -EFAULT;
 	}
@@ -241,7 +243,9 @@ static s64 poll_restart(struct restart *r)
 
 s64 sys_poll(uaddr_t fds, u32 n, int timeout_ms)
 {
-	ktime_t deadline = timeout_ms < 0 ? KTIME_NEVER : timeout_ms ? ktime_get() + timeout_ms * NSEC_PER_MSEC : 0;
+	ktime_t deadline = timeout_ms < 0 ? KTIME_NEVER
+			   : timeout_ms	  ? ktime_get() + timeout_ms * NSEC_PER_MSEC
+					  : 0;
 
 	current->restart = (struct restart){ .arg = { fds, n, deadline } };
 	return poll_restart(&current->restart);
@@ -323,7 +327,7 @@ s64 sys_ppoll(uaddr_t fds, u32 n, uaddr_t utimeout, uaddr_t umask, size_t size)
 #define SELECT_EX  POLLPRI
 
 struct select_set {
-	u32 n;                 /* descriptors looked at */
+	u32 n; /* descriptors looked at */
 	u32 words;
 	u64 *want[3], *got[3]; /* in, out, exceptional */
 };
@@ -426,7 +430,8 @@ s64 sys_select(int n, uaddr_t in, uaddr_t out, uaddr_t ex, uaddr_t utimeout)
 			return -EFAULT;
 		if (t.sec < 0 || t.usec < 0)
 			return -EINVAL;
-		result = deadline_from_ns(t.sec + t.usec / 1000000, t.usec % 1000000 * NSEC_PER_USEC, &deadline);
+		result = deadline_from_ns(t.sec + t.usec / 1000000,
+					  t.usec % 1000000 * NSEC_PER_USEC, &deadline);
 		if (result)
 			return result;
 	}
@@ -443,7 +448,9 @@ s64 sys_select(int n, uaddr_t in, uaddr_t out, uaddr_t ex, uaddr_t utimeout)
 s64 sys_pselect6(int n, uaddr_t in, uaddr_t out, uaddr_t ex, uaddr_t utimeout, uaddr_t umask)
 {
 	const uaddr_t set[3] = { in, out, ex };
-	struct { u64 mask, size; } m = { 0, 0 };
+	struct {
+		u64 mask, size;
+	} m = { 0, 0 };
 	ktime_t deadline;
 	s64 result;
 

@@ -39,25 +39,30 @@ struct pseudo_entry {
 	struct waitq *(*changed)(void *object, u64 *generation);
 	/* S_IFREG with its own ops: pseudo_object(f->inode) is the object. */
 	const struct file_ops *file_ops;
-	const struct pseudo_dir_ops *dir;                          /* S_IFDIR */
-	int (*readlink)(void *object, char *buf, size_t size);     /* S_IFLNK: the text */
-	int (*follow)(void *object, struct path *out);             /* S_IFLNK: jumps; counted */
-	u64 rdev;                                                  /* S_IFCHR, S_IFBLK */
-	/* Computed entries whose object is not of the directory's kind: whose get, put and alive count. */
+	const struct pseudo_dir_ops *dir;		       /* S_IFDIR */
+	int (*readlink)(void *object, char *buf, size_t size); /* S_IFLNK: the text */
+	int (*follow)(void *object, struct path *out);	       /* S_IFLNK: jumps; counted */
+	u64 rdev;					       /* S_IFCHR, S_IFBLK */
+	/* Computed entries whose object is not of the directory's kind: whose get, put and alive
+	 * count. */
 	const struct pseudo_dir_ops *counted_by;
 };
 
 struct pseudo_dir_ops {
 	const struct pseudo_entry *entries; /* ended by a NULL name; or NULL */
-	/* Computed entries: fills *e (its name is not needed) and *child, counted. -ENOENT, -ENOMEM */
-	int (*lookup)(void *object, const char *name, size_t len, struct pseudo_entry *e, void **child);
-	/* The first computed entry at or after *cookie (which it sets): name and mode; false: no more. */
+	/* Computed entries: fills *e (its name is not needed) and *child, counted. -ENOENT, -ENOMEM
+	 */
+	int (*lookup)(void *object, const char *name, size_t len, struct pseudo_entry *e,
+		      void **child);
+	/* The first computed entry at or after *cookie (which it sets): name and mode; false: no
+	 * more. */
 	bool (*next)(void *object, u64 *cookie, char *name, size_t size, u32 *mode);
 	void (*get)(void *object); /* counts the object; NULL: needs no counting */
 	void (*put)(void *object);
-	bool (*alive)(void *object); /* under RCU. NULL: always */
+	bool (*alive)(void *object);			 /* under RCU. NULL: always */
 	void (*owner)(void *object, u32 *uid, u32 *gid); /* of the inodes; NULL: root */
-	bool (*own)(void *object); /* current may search this directory whatever its mode. Under RCU */
+	bool (*own)(
+		void *object); /* current may search this directory whatever its mode. Under RCU */
 };
 
 #define PSEUDO_NAME_MAX 32

@@ -221,8 +221,8 @@ extern const struct fs_type
 /* --- objects --- */
 
 struct superblock {
-	ref_t refs;             /* mounts */
-	ref_t holders;          /* of its memory: inodes, and one for refs > 0 */
+	ref_t refs;    /* mounts */
+	ref_t holders; /* of its memory: inodes, and one for refs > 0 */
 	const struct fs_type *type;
 	const struct super_ops *ops;
 	struct dentry *root;

@@ -9,10 +9,10 @@
 #include "net/socket.h"
 #include "proc/process.h"
 
-#define SOL_SOCKET 1
-#define SCM_RIGHTS 1
+#define SOL_SOCKET	1
+#define SCM_RIGHTS	1
 #define SCM_CREDENTIALS 2
-#define CONTROL_MAX 4096
+#define CONTROL_MAX	4096
 
 struct cmsghdr {
 	u64 length;
@@ -52,9 +52,11 @@ static int take_cred(struct ancillary *a, const struct ucred *c)
 
 	if (c->pid != (s32)current->process->pid && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	if (c->uid != mine->uid && c->uid != mine->euid && c->uid != mine->suid && !capable(CAP_SETUID))
+	if (c->uid != mine->uid && c->uid != mine->euid && c->uid != mine->suid &&
+	    !capable(CAP_SETUID))
 		return -EPERM;
-	if (c->gid != mine->gid && c->gid != mine->egid && c->gid != mine->sgid && !capable(CAP_SETGID))
+	if (c->gid != mine->gid && c->gid != mine->egid && c->gid != mine->sgid &&
+	    !capable(CAP_SETGID))
 		return -EPERM;
 	a->cred = *c;
 	a->has_cred = true;
@@ -113,7 +115,8 @@ int control_from_user(const struct msghdr_user *h, struct ancillary *a)
 /* --- to the user --- */
 
 /* Puts one message at *at if it fits. */
-static int put_one(struct msghdr_user *h, u64 *at, s32 type, const void *data, u64 n, u32 *out_flags)
+static int put_one(struct msghdr_user *h, u64 *at, s32 type, const void *data, u64 n,
+		   u32 *out_flags)
 {
 	struct cmsghdr c = { sizeof(c) + n, SOL_SOCKET, type };
 
@@ -128,7 +131,8 @@ static int put_one(struct msghdr_user *h, u64 *at, s32 type, const void *data, u
 }
 
 /* Installs as many descriptors as there is room for; the rest are dropped with MSG_CTRUNC. */
-static int put_files(struct msghdr_user *h, u64 *at, struct ancillary *a, bool cloexec, u32 *out_flags)
+static int put_files(struct msghdr_user *h, u64 *at, struct ancillary *a, bool cloexec,
+		     u32 *out_flags)
 {
 	u64 left = h->control_length - *at;
 	u64 room = left > sizeof(struct cmsghdr) ? (left - sizeof(struct cmsghdr)) / 4 : 0;

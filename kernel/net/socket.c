@@ -11,8 +11,8 @@
 #include "net/unix.h"
 
 #define BUFFER_DEFAULT 212992 /* net.core.wmem_default of Linux */
-#define FIONREAD 0x541b
-#define SIOCOUTQ 0x5411
+#define FIONREAD       0x541b
+#define SIOCOUTQ       0x5411
 
 void socket_init_object(struct socket *s, const struct socket_ops *ops, u16 family, u16 type)
 {

@@ -12,28 +12,28 @@
 #include "core/wait.h"
 #include "fs/vfs.h"
 
-#define AF_UNSPEC 0
-#define AF_UNIX 1
-#define SOCK_STREAM 1
-#define SOCK_DGRAM 2
+#define AF_UNSPEC      0
+#define AF_UNIX	       1
+#define SOCK_STREAM    1
+#define SOCK_DGRAM     2
 #define SOCK_SEQPACKET 5
 #define SOCK_TYPE_MASK 15
-#define SOCK_CLOEXEC O_CLOEXEC
-#define SOCK_NONBLOCK O_NONBLOCK
-#define SOMAXCONN 4096
+#define SOCK_CLOEXEC   O_CLOEXEC
+#define SOCK_NONBLOCK  O_NONBLOCK
+#define SOMAXCONN      4096
 
-#define MSG_OOB 1
-#define MSG_PEEK 2
-#define MSG_CTRUNC 8
-#define MSG_TRUNC 0x20
-#define MSG_DONTWAIT 0x40
-#define MSG_EOR 0x80
-#define MSG_WAITALL 0x100
-#define MSG_NOSIGNAL 0x4000
+#define MSG_OOB		 1
+#define MSG_PEEK	 2
+#define MSG_CTRUNC	 8
+#define MSG_TRUNC	 0x20
+#define MSG_DONTWAIT	 0x40
+#define MSG_EOR		 0x80
+#define MSG_WAITALL	 0x100
+#define MSG_NOSIGNAL	 0x4000
 #define MSG_CMSG_CLOEXEC 0x40000000
 
-#define SHUT_RD 0
-#define SHUT_WR 1
+#define SHUT_RD	  0
+#define SHUT_WR	  1
 #define SHUT_RDWR 2
 
 struct sockaddr_any {
@@ -50,7 +50,7 @@ struct ucred {
 /* What goes along with bytes: open files (SCM_RIGHTS) and who sent them. */
 struct ancillary {
 	u32 file_count;
-	struct file **files;   /* counted; kmalloc'ed */
+	struct file **files; /* counted; kmalloc'ed */
 	struct ucred cred;
 	bool has_cred;
 	struct pid_table *pids; /* in which cred.pid counts */
@@ -60,10 +60,11 @@ void ancillary_drop(struct ancillary *a);
 struct message {
 	struct uio *uio;
 	struct sockaddr_any *name; /* send: where to, or NULL; receive: where from */
-	u32 name_length;           /* in and out */
-	u32 flags;                 /* MSG_* of the call */
-	u32 out_flags;             /* receive: MSG_TRUNC ... */
-	struct ancillary *ancillary; /* send: passes on success; receive: filled. NULL: none wanted */
+	u32 name_length;	   /* in and out */
+	u32 flags;		   /* MSG_* of the call */
+	u32 out_flags;		   /* receive: MSG_TRUNC ... */
+	struct ancillary
+		*ancillary; /* send: passes on success; receive: filled. NULL: none wanted */
 };
 
 struct socket;
@@ -81,19 +82,19 @@ struct socket_ops {
 	int (*peer_cred)(struct socket *s, struct ucred *c);
 	u32 (*available)(struct socket *s); /* FIONREAD */
 	bool (*listening)(struct socket *s);
-	void (*release)(struct socket *s);  /* its file is closed */
-	void (*free)(struct socket *s);     /* the last reference */
+	void (*release)(struct socket *s); /* its file is closed */
+	void (*free)(struct socket *s);	   /* the last reference */
 };
 
 struct socket {
 	ref_t refs;
 	const struct socket_ops *ops;
 	u16 family, type;
-	struct owner *owner;     /* constant */
-	bool pass_cred;          /* SO_PASSCRED */
-	u32 send_size, receive_size; /* SO_SNDBUF, SO_RCVBUF */
+	struct owner *owner;		       /* constant */
+	bool pass_cred;			       /* SO_PASSCRED */
+	u32 send_size, receive_size;	       /* SO_SNDBUF, SO_RCVBUF */
 	ktime_t send_timeout, receive_timeout; /* ns; 0: none */
-	s32 error;               /* SO_ERROR; atomic */
+	s32 error;			       /* SO_ERROR; atomic */
 	u64 ino;
 };
 

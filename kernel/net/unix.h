@@ -19,25 +19,25 @@ enum unix_state { UNIX_NEW, UNIX_LISTENING, UNIX_CONNECTED, UNIX_CLOSED };
 
 struct unix_socket {
 	struct socket socket;
-	spinlock_t lock;         /* U; RANK_UNIX; two: lower address first */
-	enum unix_state state;   /* U */
+	spinlock_t lock;	  /* U; RANK_UNIX; two: lower address first */
+	enum unix_state state;	  /* U */
 	struct unix_socket *peer; /* U; counted; NULL: none, or it has closed */
-	struct list queue;       /* U: chunks to be received */
-	u32 queued;              /* U: bytes */
+	struct list queue;	  /* U: chunks to be received */
+	u32 queued;		  /* U: bytes */
 	bool no_receive, no_send; /* U: shutdown, by either side */
-	bool reset;              /* U: the peer closed with our data unread */
-	struct ucred peer_cred;  /* U: as of connect, listen or pair */
+	bool reset;		  /* U: the peer closed with our data unread */
+	struct ucred peer_cred;	  /* U: as of connect, listen or pair */
 	struct pid_table *peer_pids;
-	struct list pending;     /* U: connected sockets that wait for accept (pending_node) */
+	struct list pending; /* U: connected sockets that wait for accept (pending_node) */
 	struct list pending_node;
-	u32 pending_count, backlog; /* U */
+	u32 pending_count, backlog;	 /* U */
 	struct waitq readable, writable; /* U */
-	struct mutex reader, writer; /* whole receives and sends */
+	struct mutex reader, writer;	 /* whole receives and sends */
 	/* Its name: constant once set, under U. */
 	struct sockaddr_any name;
-	u32 name_length;         /* 0: unbound */
+	u32 name_length;	     /* 0: unbound */
 	struct hlist_node name_node; /* abstract; names_lock */
-	struct inode *inode;     /* bound to a path: counted */
+	struct inode *inode;	     /* bound to a path: counted */
 };
 
 static inline struct unix_socket *unix_of(struct socket *s)

@@ -15,7 +15,7 @@
 #include "mm/slab.h"
 #include "net/unix.h"
 
-#define NAME_BITS 10
+#define NAME_BITS   10
 #define PATH_OFFSET 2 /* of sun_path */
 
 static struct hlist names[1 << NAME_BITS];
@@ -41,12 +41,14 @@ static struct hlist *bucket(const struct owner *owner, const struct sockaddr_any
 	return &names[hash_u64(hash_bytes(a->data, length - PATH_OFFSET, (u64)owner), NAME_BITS)];
 }
 
-static struct unix_socket *abstract_find(const struct owner *owner, const struct sockaddr_any *a, u32 length)
+static struct unix_socket *abstract_find(const struct owner *owner, const struct sockaddr_any *a,
+					 u32 length)
 {
 	struct unix_socket *u;
 
-	hlist_for_each(u, bucket(owner, a, length), name_node)
-		if (u->socket.owner == owner && u->name_length == length && !memcmp(u->name.data, a->data, length - PATH_OFFSET))
+	hlist_for_each (u, bucket(owner, a, length), name_node)
+		if (u->socket.owner == owner && u->name_length == length &&
+		    !memcmp(u->name.data, a->data, length - PATH_OFFSET))
 			return u;
 	return NULL;
 }
@@ -99,7 +101,8 @@ static int path_make(const char *path, struct inode **out)
 	if (err)
 		return err == -EEXIST ? -EADDRINUSE : err;
 	dir = parent.dentry->inode;
-	err = dir->ops->mknod ? dir->ops->mknod(dir, d, S_IFSOCK | (0777 & ~current->fs->umask), 0) : -EPERM;
+	err = dir->ops->mknod ? dir->ops->mknod(dir, d, S_IFSOCK | (0777 & ~current->fs->umask), 0)
+			      : -EPERM;
 	if (!err)
 		*out = inode_get(d->inode);
 	path_create_end(&parent, d);
@@ -183,7 +186,8 @@ int unix_bind(struct socket *s, const struct sockaddr_any *a, u32 length)
 		return err;
 	if (length == PATH_OFFSET)
 		return autobind(unix_of(s));
-	return is_abstract(a) ? abstract_bind(unix_of(s), a, length) : path_bind(unix_of(s), a, length);
+	return is_abstract(a) ? abstract_bind(unix_of(s), a, length)
+			      : path_bind(unix_of(s), a, length);
 }
 
 int unix_find(const struct sockaddr_any *a, u32 length, struct unix_socket **out)

@@ -64,8 +64,8 @@ bool process_may_look(struct process *target)
 	rcu_read_lock();
 	if (target->leader) {
 		t = rcu_dereference(target->leader->cred);
-		same = c->fsuid == t->euid && c->fsuid == t->suid && c->fsuid == t->uid && c->fsgid == t->egid &&
-		       c->fsgid == t->sgid && c->fsgid == t->gid &&
+		same = c->fsuid == t->euid && c->fsuid == t->suid && c->fsuid == t->uid &&
+		       c->fsgid == t->egid && c->fsgid == t->sgid && c->fsgid == t->gid &&
 		       !(t->cap_permitted & ~c->cap_permitted) && target->dumpable;
 	}
 	rcu_read_unlock();

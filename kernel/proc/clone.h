@@ -32,8 +32,8 @@
 #define CLONE_CLEAR_SIGHAND  0x100000000ull
 #define CLONE_INTO_CGROUP    0x200000000ull
 
-#define CLONE_NEW_ANY                                                                              \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
+#define CLONE_NEW_ANY                                                                  \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
 	 CLONE_NEWPID | CLONE_NEWNET)
 #define CLONE3_FLAGS 0x3ffffffffull
 

@@ -80,8 +80,8 @@ static void caps_after_setuid(struct cred *c, const struct cred *old)
 		c->cap_effective = c->cap_permitted;
 }
 
-#define CAPS_OF_FILES                                                                              \
-	(BIT(CAP_CHOWN) | BIT(CAP_MKNOD) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) |      \
+#define CAPS_OF_FILES                                                                         \
+	(BIT(CAP_CHOWN) | BIT(CAP_MKNOD) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) | \
 	 BIT(CAP_FOWNER) | BIT(CAP_FSETID) | BIT(CAP_LINUX_IMMUTABLE) | BIT(CAP_MAC_OVERRIDE))
 
 static void caps_after_setfsuid(struct cred *c, const struct cred *old)

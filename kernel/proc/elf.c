@@ -43,8 +43,8 @@ struct elf {
 	struct elf_header header;
 	const struct elf_phdr *phdr; /* table, heap or in the exec's buffer */
 	struct elf_phdr *heap;
-	u64 low, high, align;        /* of all PT_LOAD, page-aligned */
-	u64 bias;                    /* add to its addresses */
+	u64 low, high, align; /* of all PT_LOAD, page-aligned */
+	u64 bias;	      /* add to its addresses */
 };
 
 /* --- headers --- */
@@ -83,7 +83,8 @@ static int elf_extent(struct elf *e)
 	return any ? 0 : -ENOEXEC;
 }
 
-/* head: the first bytes of the file, at least a header; they stay where they are until elf_close. */
+/* head: the first bytes of the file, at least a header; they stay where they are until elf_close.
+ */
 static int elf_open(struct elf *e, struct file *f, const char *head, size_t size)
 {
 	size_t bytes;
@@ -141,19 +142,20 @@ static u64 segment_flags(const struct elf_phdr *p)
 static int segment_map(struct aspace *as, struct elf *e, const struct elf_phdr *p)
 {
 	u64 va = p->vaddr + e->bias, start = ALIGN_DOWN(va, PAGE_SIZE), flags = segment_flags(p);
-	u64 file_end = va + p->filesz, file_stop = p->filesz ? ALIGN_UP(file_end, PAGE_SIZE) : start;
+	u64 file_end = va + p->filesz,
+	    file_stop = p->filesz ? ALIGN_UP(file_end, PAGE_SIZE) : start;
 	u64 stop = ALIGN_UP(va + p->memsz, PAGE_SIZE), at;
 	int err = 0;
 
 	if (p->filesz)
-		err = aspace_map(as, start, file_stop - start, flags, MAP_PRIVATE | MAP_FIXED, e->file,
-				 e->file->inode->mapping, &pagecache_vm_ops,
+		err = aspace_map(as, start, file_stop - start, flags, MAP_PRIVATE | MAP_FIXED,
+				 e->file, e->file->inode->mapping, &pagecache_vm_ops,
 				 ALIGN_DOWN(p->offset, PAGE_SIZE) >> PAGE_SHIFT, &at);
 	if (!err && p->memsz > p->filesz && p->filesz && file_end & PAGE_MASK && flags & VM_WRITE)
 		err = zero_tail(as, file_end);
 	if (!err && stop > file_stop)
-		err = aspace_map(as, file_stop, stop - file_stop, flags, MAP_PRIVATE | MAP_FIXED, NULL,
-				 NULL, NULL, 0, &at);
+		err = aspace_map(as, file_stop, stop - file_stop, flags, MAP_PRIVATE | MAP_FIXED,
+				 NULL, NULL, NULL, 0, &at);
 	return err;
 }
 

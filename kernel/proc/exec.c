@@ -128,9 +128,11 @@ static int exec_names(struct exec *x, int dirfd, const char *name)
 
 /* --- building --- */
 
-static int exec_arguments(struct exec *x, const struct exec_strings *argv, const struct exec_strings *envp)
+static int exec_arguments(struct exec *x, const struct exec_strings *argv,
+			  const struct exec_strings *envp)
 {
-	const struct exec_strings nothing = { .kernel = true, .list = (const char *const[]){ "", NULL } };
+	const struct exec_strings nothing = { .kernel = true,
+					      .list = (const char *const[]){ "", NULL } };
 	int err = exec_count(argv, &x->argc);
 
 	if (!err)
@@ -181,7 +183,8 @@ static int exec_finish(struct exec *x)
 
 	if (!err)
 		err = aspace_map_vdso(x->as);
-	x->lowest = lowest - PAGE_SIZE - ((u64)x->argc + x->envc) * sizeof(u64); /* the vectors' own */
+	x->lowest =
+		lowest - PAGE_SIZE - ((u64)x->argc + x->envc) * sizeof(u64); /* the vectors' own */
 	if (!err)
 		err = exec_stack_finish(x);
 	exec_stack_release(x);
@@ -303,7 +306,8 @@ static int exec_nproc_check(void)
 	bool exceeded = current->nproc_exceeded;
 
 	current->nproc_exceeded = false;
-	if (exceeded && user_exceeds(current->owner, current->cred->uid, rlimit_cur(RLIMIT_NPROC)) &&
+	if (exceeded &&
+	    user_exceeds(current->owner, current->cred->uid, rlimit_cur(RLIMIT_NPROC)) &&
 	    !capable(CAP_SYS_RESOURCE))
 		return -EAGAIN;
 	return 0;

@@ -17,36 +17,37 @@ struct exec_strings {
 };
 
 struct exec {
-	struct file *file;      /* what is to be loaded now; counted, denies writers */
-	struct aspace *as;      /* the new one, complete before it is installed */
-	const char *filename;   /* as given: AT_EXECFN */
-	const char *comm;       /* the last component of what is executed */
-	const char *interp;     /* what a script was called as: its interpreter's argument */
-	char *interp_heap;      /* interp, if it is a copy; kfree */
-	char fd_name[32];       /* "/dev/fd/N" of execveat */
-	char *fd_path;          /* "/dev/fd/N/..." ; kfree */
-	bool fd_closes;         /* that descriptor closes on exec: no script can be opened */
+	struct file *file;    /* what is to be loaded now; counted, denies writers */
+	struct aspace *as;    /* the new one, complete before it is installed */
+	const char *filename; /* as given: AT_EXECFN */
+	const char *comm;     /* the last component of what is executed */
+	const char *interp;   /* what a script was called as: its interpreter's argument */
+	char *interp_heap;    /* interp, if it is a copy; kfree */
+	char fd_name[32];     /* "/dev/fd/N" of execveat */
+	char *fd_path;	      /* "/dev/fd/N/..." ; kfree */
+	bool fd_closes;	      /* that descriptor closes on exec: no script can be opened */
 	u32 argc, envc;
 
-	/* The stack (exec_stack.c): grows down from stack_top; pages are written through the direct map. */
-	u64 sp;                 /* everything above is in use */
-	u64 lowest;             /* sp must not pass it: limit on strings */
-	u64 mapped;             /* start of the area */
-	struct page *page;      /* the page in hand, at page_va; counted */
+	/* The stack (exec_stack.c): grows down from stack_top; pages are written through the direct
+	 * map. */
+	u64 sp;		   /* everything above is in use */
+	u64 lowest;	   /* sp must not pass it: limit on strings */
+	u64 mapped;	   /* start of the area */
+	struct page *page; /* the page in hand, at page_va; counted */
 	u64 page_va;
 	u64 execfn, arg_start, arg_end, env_end;
 	bool stack_exec;
 
 	/* What elf.c found. */
-	u64 entry;              /* where user mode begins: the interpreter's, if there is one */
+	u64 entry; /* where user mode begins: the interpreter's, if there is one */
 	u64 program_entry, phdr, phnum, interp_base;
 
 	/* What exec_cred.c decided. */
-	struct cred *cred;      /* NULL: stays as it is */
-	bool secure;            /* AT_SECURE */
+	struct cred *cred; /* NULL: stays as it is */
+	bool secure;	   /* AT_SECURE */
 	bool keep_dumpable;
 
-	char buf[EXEC_HEAD];    /* strings in transit, then the head of the file */
+	char buf[EXEC_HEAD]; /* strings in transit, then the head of the file */
 	size_t head_size;
 };
 

@@ -51,10 +51,10 @@ static void apply_capabilities(struct cred *c, bool set_id)
 
 static bool cred_same(const struct cred *a, const struct cred *b)
 {
-	return a->euid == b->euid && a->egid == b->egid && a->suid == b->suid && a->sgid == b->sgid &&
-	       a->fsuid == b->fsuid && a->fsgid == b->fsgid && a->cap_permitted == b->cap_permitted &&
-	       a->cap_effective == b->cap_effective && a->cap_ambient == b->cap_ambient &&
-	       a->securebits == b->securebits;
+	return a->euid == b->euid && a->egid == b->egid && a->suid == b->suid &&
+	       a->sgid == b->sgid && a->fsuid == b->fsuid && a->fsgid == b->fsgid &&
+	       a->cap_permitted == b->cap_permitted && a->cap_effective == b->cap_effective &&
+	       a->cap_ambient == b->cap_ambient && a->securebits == b->securebits;
 }
 
 static int cred_take(struct exec *x, const struct cred *next)
@@ -90,8 +90,10 @@ int exec_compute_cred(struct exec *x)
 	c.suid = c.fsuid = c.euid;
 	c.sgid = c.fsgid = c.egid;
 	c.securebits &= ~SECBIT_KEEP_CAPS;
-	x->secure = set_id || c.euid != c.uid || c.egid != c.gid ||
-		    (c.uid && (c.cap_effective & ~c.cap_ambient || c.cap_permitted & ~c.cap_ambient));
-	x->keep_dumpable = c.euid == c.uid && c.egid == c.gid && !inode_permission(x->file->inode, MAY_READ);
+	x->secure =
+		set_id || c.euid != c.uid || c.egid != c.gid ||
+		(c.uid && (c.cap_effective & ~c.cap_ambient || c.cap_permitted & ~c.cap_ambient));
+	x->keep_dumpable =
+		c.euid == c.uid && c.egid == c.gid && !inode_permission(x->file->inode, MAY_READ);
 	return cred_same(&c, old) ? 0 : cred_take(x, &c);
 }

@@ -20,11 +20,11 @@
 #include "mm/page.h"
 #include "proc/exec.h"
 
-#define STRING_MAX   (32 * PAGE_SIZE)	   /* MAX_ARG_STRLEN */
-#define ARGS_MIN     (128 * 1024ull)	   /* ARG_MAX */
-#define ARGS_MAX     (6 * 1024 * 1024ull) /* three quarters of Linux's default stack */
-#define STACK_FIRST  (132 * 1024ull)	   /* mapped from the start */
-#define STACK_EXTEND (1024 * 1024ull)
+#define STRING_MAX	  (32 * PAGE_SIZE)     /* MAX_ARG_STRLEN */
+#define ARGS_MIN	  (128 * 1024ull)      /* ARG_MAX */
+#define ARGS_MAX	  (6 * 1024 * 1024ull) /* three quarters of Linux's default stack */
+#define STACK_FIRST	  (132 * 1024ull)      /* mapped from the start */
+#define STACK_EXTEND	  (1024 * 1024ull)
 #define STRINGS_COUNT_MAX 0x7fffffff
 
 /* --- writing into the new stack --- */
@@ -250,12 +250,30 @@ int exec_drop_first_arg(struct exec *x)
 
 /* man 3 getauxval */
 enum {
-	AT_NULL, AT_PHDR = 3, AT_PHENT, AT_PHNUM, AT_PAGESZ, AT_BASE, AT_FLAGS, AT_ENTRY, AT_UID = 11,
-	AT_EUID, AT_GID, AT_EGID, AT_PLATFORM, AT_HWCAP, AT_CLKTCK, AT_SECURE = 23, AT_RANDOM = 25,
-	AT_HWCAP2 = 26, AT_EXECFN = 31, AT_SYSINFO_EHDR = 33, AT_MINSIGSTKSZ = 51,
+	AT_NULL,
+	AT_PHDR = 3,
+	AT_PHENT,
+	AT_PHNUM,
+	AT_PAGESZ,
+	AT_BASE,
+	AT_FLAGS,
+	AT_ENTRY,
+	AT_UID = 11,
+	AT_EUID,
+	AT_GID,
+	AT_EGID,
+	AT_PLATFORM,
+	AT_HWCAP,
+	AT_CLKTCK,
+	AT_SECURE = 23,
+	AT_RANDOM = 25,
+	AT_HWCAP2 = 26,
+	AT_EXECFN = 31,
+	AT_SYSINFO_EHDR = 33,
+	AT_MINSIGSTKSZ = 51,
 };
-#define AUXV_MAX 24
-#define ELF_PHENT 56
+#define AUXV_MAX       24
+#define ELF_PHENT      56
 #define SIGFRAME_FIXED 1024 /* what a signal frame has besides the FPU's part, rounded up */
 
 static unsigned auxv_fill(const struct exec *x, u64 *a, u64 platform, u64 random)
@@ -317,7 +335,8 @@ static int write_pointers(struct exec *x, u64 *va, u64 *string, u32 n)
 
 int exec_stack_finish(struct exec *x)
 {
-	u64 auxv[2 * AUXV_MAX], random[2], strings = x->sp, platform, random_at, va, size, argc = x->argc;
+	u64 auxv[2 * AUXV_MAX], random[2], strings = x->sp, platform, random_at, va, size,
+					   argc = x->argc;
 	unsigned n;
 	int err = stack_push(x, "x86_64", 7);
 

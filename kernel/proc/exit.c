@@ -131,14 +131,15 @@ static void child_parent_died(struct process *c)
 {
 	struct task *t;
 
-	list_for_each(t, &c->threads, thread_node) {
+	list_for_each (t, &c->threads, thread_node) {
 		struct task_signals *ts = t->signals;
 		if (ts && ts->pdeath_signal)
 			signal_send_process(c, ts->pdeath_signal, NULL);
 	}
 }
 
-static void child_reparent(struct process *c, struct process *from, struct process *heir, struct list *dead)
+static void child_reparent(struct process *c, struct process *from, struct process *heir,
+			   struct list *dead)
 {
 	child_parent_died(c);
 	list_remove(&c->sibling);
@@ -163,7 +164,7 @@ void process_reparent_children(struct process *p, struct pid_table *only, struct
 	if (list_empty(&p->children))
 		return;
 	heir = process_heir(p, only ? only : p->pids);
-	list_for_each_safe(c, next, &p->children, sibling)
+	list_for_each_safe (c, next, &p->children, sibling)
 		if (!only || c->pids == only)
 			child_reparent(c, p, heir, dead);
 }
@@ -177,7 +178,7 @@ static void thread_children_pass(struct process *p, struct task *t)
 	if (list_empty(&p->children) || list_empty(&p->threads))
 		return;
 	heir = list_first(&p->threads, struct task, thread_node)->tid;
-	list_for_each(c, &p->children, sibling)
+	list_for_each (c, &p->children, sibling)
 		if (c->parent_tid == t->tid) {
 			child_parent_died(c);
 			c->parent_tid = heir;
@@ -223,7 +224,7 @@ void processes_release(struct list *dead)
 {
 	struct process *p, *next;
 
-	list_for_each_safe(p, next, dead, sibling) {
+	list_for_each_safe (p, next, dead, sibling) {
 		list_remove(&p->sibling);
 		process_release(p);
 	}
@@ -256,7 +257,8 @@ static void process_end(struct process *p)
 	struct list dead = LIST_INIT(dead);
 	bool init = p->pids->init == p;
 
-	process_begin_exit(p, current->exit_code); /* unless the group's end was begun with another status */
+	process_begin_exit(
+		p, current->exit_code); /* unless the group's end was begun with another status */
 	if (p->pids->init == p && p->pids->is_host)
 		panic("pid 1 has ended with status %#x", p->exit_status);
 	timers_destroy_process(p);
@@ -376,7 +378,7 @@ bool process_begin_exit(struct process *p, u32 status)
 	if (first) {
 		p->exiting = true;
 		p->exit_status = status;
-		list_for_each(t, &p->threads, thread_node) {
+		list_for_each (t, &p->threads, thread_node) {
 			if (t == current)
 				continue;
 			task_set_work(t, WORK_KILLED | WORK_SIGNAL);
@@ -407,7 +409,7 @@ int process_kill_other_threads(void)
 		err = -EAGAIN;
 	} else {
 		p->exec_task = current;
-		list_for_each(t, &p->threads, thread_node) {
+		list_for_each (t, &p->threads, thread_node) {
 			if (t == current)
 				continue;
 			task_set_work(t, WORK_KILLED | WORK_SIGNAL);
@@ -442,7 +444,7 @@ void container_processes_kill(struct pid_table *t)
 	struct process *p;
 
 	spin_lock(&tree_lock);
-	list_for_each(p, &t->all, table_node)
+	list_for_each (p, &t->all, table_node)
 		if (p->state == PROCESS_ALIVE)
 			signal_kill_process(p);
 	spin_unlock(&tree_lock);

@@ -27,7 +27,7 @@
 #include "proc/sigtimer.h"
 #include "syscalls.h"
 
-#define FUTEX_HASH_BITS 10
+#define FUTEX_HASH_BITS	 10
 #define FUTEX_BITSET_ANY 0xffffffffu
 
 struct futex_key {
@@ -40,13 +40,13 @@ struct bucket {
 	struct list waiters;
 } __cacheline;
 
-struct futex_waiter { /* on the sleeper's stack */
-	struct list node;       /* B */
-	struct futex_key key;   /* B */
-	struct bucket *bucket;  /* where it stands: changes by requeue, under both locks */
+struct futex_waiter {	       /* on the sleeper's stack */
+	struct list node;      /* B */
+	struct futex_key key;  /* B */
+	struct bucket *bucket; /* where it stands: changes by requeue, under both locks */
 	struct task *task;
 	u32 bitset;
-	bool woken;             /* B; set as the waker's last access */
+	bool woken; /* B; set as the waker's last access */
 };
 
 static struct bucket *buckets;
@@ -63,7 +63,8 @@ void futex_init(void)
 
 /* --- keys and buckets --- */
 
-/* -EINVAL: not aligned; -EFAULT. write: the caller means to have changed the word, so it must be writable. */
+/* -EINVAL: not aligned; -EFAULT. write: the caller means to have changed the word, so it must be
+ * writable. */
 static int futex_key(uaddr_t address, bool shared, bool write, struct futex_key *key)
 {
 	struct page *page;
@@ -80,7 +81,8 @@ static int futex_key(uaddr_t address, bool shared, bool write, struct futex_key 
 	if (err)
 		return -EFAULT;
 	if (page->flags & PG_CACHE)
-		*key = (struct futex_key){ page->mapping, page->index << PAGE_SHIFT | (address & PAGE_MASK) };
+		*key = (struct futex_key){ page->mapping,
+					   page->index << PAGE_SHIFT | (address & PAGE_MASK) };
 	page_put(page);
 	return 0;
 }
@@ -92,7 +94,8 @@ static bool key_equal(const struct futex_key *a, const struct futex_key *b)
 
 static struct bucket *bucket_of(const struct futex_key *k)
 {
-	return &buckets[hash_u64((u64)k->object ^ k->offset * 0x9e3779b97f4a7c15ull, FUTEX_HASH_BITS)];
+	return &buckets[hash_u64((u64)k->object ^ k->offset * 0x9e3779b97f4a7c15ull,
+				 FUTEX_HASH_BITS)];
 }
 
 static void bucket_lock_both(struct bucket *a, struct bucket *b)
@@ -128,7 +131,7 @@ static u32 bucket_wake(struct bucket *b, const struct futex_key *key, u32 n, u32
 	struct futex_waiter *w, *next;
 	u32 woken = 0;
 
-	list_for_each_safe(w, next, &b->waiters, node) {
+	list_for_each_safe (w, next, &b->waiters, node) {
 		if (woken == n)
 			break;
 		if (!key_equal(&w->key, key) || !(w->bitset & bitset))
@@ -239,7 +242,8 @@ static s64 futex_wait(struct restart *r)
 /* --- requeueing --- */
 
 /* Wakes n_wake and moves n_move more to the second key: how many of both. */
-static s64 futex_requeue(uaddr_t from, uaddr_t to, bool shared, u32 n_wake, u32 n_move, const u32 *expected)
+static s64 futex_requeue(uaddr_t from, uaddr_t to, bool shared, u32 n_wake, u32 n_move,
+			 const u32 *expected)
 {
 	struct futex_waiter *w, *next;
 	struct futex_key k1, k2;
@@ -266,7 +270,7 @@ again:
 		bucket_unlock_both(b1, b2);
 		return -EAGAIN;
 	}
-	list_for_each_safe(w, next, &b1->waiters, node) {
+	list_for_each_safe (w, next, &b1->waiters, node) {
 		if (!key_equal(&w->key, &k1))
 			continue;
 		if (woken < n_wake) {
@@ -368,10 +372,16 @@ static s64 futex_wake_op(uaddr_t a1, uaddr_t a2, bool shared, u32 n1, u32 n2, u3
 /* --- the call --- */
 
 enum {
-	FUTEX_WAIT, FUTEX_WAKE, FUTEX_FD, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP,
-	FUTEX_WAIT_BITSET = 9, FUTEX_WAKE_BITSET = 10,
+	FUTEX_WAIT,
+	FUTEX_WAKE,
+	FUTEX_FD,
+	FUTEX_REQUEUE,
+	FUTEX_CMP_REQUEUE,
+	FUTEX_WAKE_OP,
+	FUTEX_WAIT_BITSET = 9,
+	FUTEX_WAKE_BITSET = 10,
 };
-#define FUTEX_PRIVATE_FLAG 128
+#define FUTEX_PRIVATE_FLAG   128
 #define FUTEX_CLOCK_REALTIME 256
 
 static s64 futex_wait_call(uaddr_t address, int op, u32 value, uaddr_t timeout, u32 bitset)
@@ -428,10 +438,10 @@ s64 sys_futex(uaddr_t address, int op, u32 value, uaddr_t timeout, uaddr_t addre
 
 /* --- robust lists, and the end of a thread --- */
 
-#define ROBUST_LIMIT 2048
-#define FUTEX_WAITERS 0x80000000u
+#define ROBUST_LIMIT	 2048
+#define FUTEX_WAITERS	 0x80000000u
 #define FUTEX_OWNER_DIED 0x40000000u
-#define FUTEX_TID_MASK 0x3fffffffu
+#define FUTEX_TID_MASK	 0x3fffffffu
 
 struct robust_head {
 	u64 next, offset, pending;
@@ -483,7 +493,8 @@ static int robust_release(struct task *t, uaddr_t address, bool pending)
 		}
 		if ((value & FUTEX_TID_MASK) != t->tid)
 			return 0;
-		if (user_cmpxchg_u32(address, value, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED, &seen))
+		if (user_cmpxchg_u32(address, value, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED,
+				     &seen))
 			return -EFAULT;
 	} while (seen != value);
 	if (value & FUTEX_WAITERS)
@@ -500,8 +511,10 @@ static void robust_list_walk(struct task *t)
 		return;
 	entry = head.next;
 	for (int n = 0; n < ROBUST_LIMIT && (entry & ~1ull) != t->robust_list; n++) {
-		int err = get_user(&next, entry & ~1ull); /* before the lock goes: its owner may free it */
-		if (entry != head.pending && robust_release(t, (entry & ~1ull) + head.offset, false))
+		int err = get_user(&next,
+				   entry & ~1ull); /* before the lock goes: its owner may free it */
+		if (entry != head.pending &&
+		    robust_release(t, (entry & ~1ull) + head.offset, false))
 			return;
 		if (err)
 			return;

@@ -31,7 +31,8 @@ static void real_timer_fire(struct timer *timer)
 		return;
 	}
 	if (sh->real_interval) {
-		sh->real_expires += (1 + (now - sh->real_expires) / sh->real_interval) * sh->real_interval;
+		sh->real_expires +=
+			(1 + (now - sh->real_expires) / sh->real_interval) * sh->real_interval;
 		timer_arm(timer, sh->real_expires);
 	} else {
 		sh->real_expires = KTIME_NEVER;
@@ -113,7 +114,8 @@ static void cpu_poll_fire(struct timer *timer)
 		cpu_limit_act(p);
 }
 
-static void cpu_timer_set(struct process *p, struct cpu_timer *c, bool user_only, ktime_t value, ktime_t interval)
+static void cpu_timer_set(struct process *p, struct cpu_timer *c, bool user_only, ktime_t value,
+			  ktime_t interval)
 {
 	ktime_t user, system;
 
@@ -130,8 +132,9 @@ void cpu_limit_changed(struct process *p)
 
 	spin_lock(&p->signal_lock);
 	p->signals->limit.interval = NSEC_PER_SEC;
-	p->signals->limit.expires = seconds >= INT64_MAX / NSEC_PER_SEC ? KTIME_NEVER
-									: (ktime_t)(MAX(seconds, 1ul) * NSEC_PER_SEC);
+	p->signals->limit.expires = seconds >= INT64_MAX / NSEC_PER_SEC
+					    ? KTIME_NEVER
+					    : (ktime_t)(MAX(seconds, 1ul) * NSEC_PER_SEC);
 	cpu_timers_check(p);
 	spin_unlock(&p->signal_lock);
 }
@@ -172,7 +175,9 @@ static void itimer_read(struct process *p, int which, ktime_t *value, ktime_t *i
 	switch (which) {
 	case ITIMER_REAL:
 		*interval = sh->real_interval;
-		*value = sh->real_expires == KTIME_NEVER ? 0 : MAX(sh->real_expires - ktime_get(), NSEC_PER_USEC);
+		*value = sh->real_expires == KTIME_NEVER
+				 ? 0
+				 : MAX(sh->real_expires - ktime_get(), NSEC_PER_USEC);
 		break;
 	case ITIMER_VIRTUAL:
 		*interval = sh->virt.interval;
@@ -200,7 +205,8 @@ static int timeval_ns(s64 sec, s64 usec, ktime_t *ns)
 {
 	if (sec < 0 || (u64)usec >= 1000000)
 		return -EINVAL;
-	*ns = sec >= INT64_MAX / NSEC_PER_SEC ? KTIME_NEVER : sec * NSEC_PER_SEC + usec * NSEC_PER_USEC;
+	*ns = sec >= INT64_MAX / NSEC_PER_SEC ? KTIME_NEVER
+					      : sec * NSEC_PER_SEC + usec * NSEC_PER_USEC;
 	return 0;
 }
 
@@ -225,7 +231,8 @@ s64 sys_setitimer(int which, uaddr_t in, uaddr_t out)
 
 	if (in && get_user(&u, in))
 		return -EFAULT;
-	if (timeval_ns(u.value_sec, u.value_usec, &value) || timeval_ns(u.interval_sec, u.interval_usec, &interval))
+	if (timeval_ns(u.value_sec, u.value_usec, &value) ||
+	    timeval_ns(u.interval_sec, u.interval_usec, &interval))
 		return -EINVAL;
 	if (which < ITIMER_REAL || which > ITIMER_PROF)
 		return -EINVAL;

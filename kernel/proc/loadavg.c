@@ -36,7 +36,8 @@ u32 sched_runnable(void)
 static void load_step(u32 runnable)
 {
 	for (int i = 0; i < 3; i++)
-		averages[i] = (averages[i] * decay[i] + (u64)runnable * LOAD_ONE * (LOAD_ONE - decay[i])) >>
+		averages[i] = (averages[i] * decay[i] +
+			       (u64)runnable * LOAD_ONE * (LOAD_ONE - decay[i])) >>
 			      LOAD_SHIFT;
 }
 

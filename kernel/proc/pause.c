@@ -10,9 +10,7 @@
 #include "arch/x86/smp.h"
 #include "proc/process.h"
 
-static void do_nothing(void *arg)
-{
-}
+static void do_nothing(void *arg) {}
 
 void pid_table_pause(struct pid_table *t)
 {
@@ -21,10 +19,10 @@ void pid_table_pause(struct pid_table *t)
 
 	spin_lock(&tree_lock);
 	t->paused = true;
-	list_for_each(p, &t->all, table_node) {
+	list_for_each (p, &t->all, table_node) {
 		if (p->pids != t)
 			continue;
-		list_for_each(task, &p->threads, thread_node)
+		list_for_each (task, &p->threads, thread_node)
 			task_set_work(task, WORK_PAUSE);
 	}
 	spin_unlock(&tree_lock);

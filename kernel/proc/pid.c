@@ -22,7 +22,8 @@ static struct slab_cache *entry_cache;
 
 void pid_init(void)
 {
-	entry_cache = slab_cache_create("pid", sizeof(struct pid_entry), 0, SLAB_ACCOUNT | SLAB_RCU);
+	entry_cache =
+		slab_cache_create("pid", sizeof(struct pid_entry), 0, SLAB_ACCOUNT | SLAB_RCU);
 }
 
 void pid_table_init(struct pid_table *t, struct owner *owner, u32 first)

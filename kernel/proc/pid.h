@@ -7,7 +7,8 @@
 
 enum pid_use { PID_TASK, PID_PROCESS, PID_GROUP, PID_SESSION };
 
-/* A fresh entry with one use (what, object); wanted: that id or 0. -EAGAIN (none free), -EEXIST, -ENOMEM. */
+/* A fresh entry with one use (what, object); wanted: that id or 0. -EAGAIN (none free), -EEXIST,
+ * -ENOMEM. */
 int pid_create(struct pid_table *t, u32 wanted, enum pid_use what, void *object, u32 *id);
 /* One more use of an id that is in use (the caller's object keeps it so). */
 void pid_attach(struct pid_table *t, u32 id, enum pid_use what, void *object);

@@ -14,23 +14,23 @@
 #include "proc/sigtimer.h"
 #include "syscalls.h"
 
-#define SIGEV_SIGNAL 0
-#define SIGEV_NONE 1
-#define SIGEV_THREAD 2
+#define SIGEV_SIGNAL	0
+#define SIGEV_NONE	1
+#define SIGEV_THREAD	2
 #define SIGEV_THREAD_ID 4
-#define OVERRUN_MAX INT32_MAX
-#define TIMER_ABSTIME 1
-#define TIMERS_MAX 4096 /* of one process */
+#define OVERRUN_MAX	INT32_MAX
+#define TIMER_ABSTIME	1
+#define TIMERS_MAX	4096 /* of one process */
 
 struct posix_timer {
 	struct timer timer;
 	struct process *process;
-	struct task *task;    /* SIGEV_THREAD_ID: counted; else NULL */
+	struct task *task; /* SIGEV_THREAD_ID: counted; else NULL */
 	u64 id;
 	s32 clock;
 	int notify, signo;
-	u64 value;            /* sigev_value */
-	ktime_t expires;      /* monotonic, or CPU time for CPU clocks; KTIME_NEVER: disarmed */
+	u64 value;	 /* sigev_value */
+	ktime_t expires; /* monotonic, or CPU time for CPU clocks; KTIME_NEVER: disarmed */
 	ktime_t interval;
 	s64 overrun, overrun_last;
 	struct sigqueue_entry entry;
@@ -170,8 +170,8 @@ static int posix_timer_target(struct posix_timer *t, const struct sigevent_user 
 	t->value = ev->value;
 	if (ev->notify == SIGEV_NONE)
 		return 0;
-	if (ev->notify != SIGEV_SIGNAL && ev->notify != SIGEV_THREAD && ev->notify != SIGEV_THREAD_ID &&
-	    ev->notify != (SIGEV_SIGNAL | SIGEV_THREAD_ID))
+	if (ev->notify != SIGEV_SIGNAL && ev->notify != SIGEV_THREAD &&
+	    ev->notify != SIGEV_THREAD_ID && ev->notify != (SIGEV_SIGNAL | SIGEV_THREAD_ID))
 		return -EINVAL;
 	if (ev->signo <= 0 || ev->signo > NSIG)
 		return -EINVAL;
@@ -285,7 +285,8 @@ static void posix_timer_set(struct posix_timer *t, s64 value, s64 interval, bool
 	if (!value)
 		t->expires = KTIME_NEVER;
 	else if (!absolute)
-		t->expires = __builtin_add_overflow(base, value, &t->expires) ? KTIME_NEVER : t->expires;
+		t->expires =
+			__builtin_add_overflow(base, value, &t->expires) ? KTIME_NEVER : t->expires;
 	else if (clock_is_cpu(t->clock))
 		t->expires = value;
 	else if (clock_deadline(t->clock, value, true, &t->expires))
@@ -315,7 +316,8 @@ s64 sys_timer_settime(int id, int flags, uaddr_t in, uaddr_t out)
 	t = posix_timer_find(p, id);
 	if (t) {
 		posix_timer_read(t, &value, &interval);
-		posix_timer_set(t, timespec_ns(&u.value), timespec_ns(&u.interval), flags & TIMER_ABSTIME);
+		posix_timer_set(t, timespec_ns(&u.value), timespec_ns(&u.interval),
+				flags & TIMER_ABSTIME);
 	}
 	spin_unlock(&p->signal_lock);
 	if (!t)

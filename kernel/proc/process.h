@@ -50,15 +50,15 @@ extern const char uts_release[]; /* the version of Linux whose calls these are *
 
 /* What proc keeps of a container: an aspect of struct container, c->pids. */
 struct pid_table {
-	spinlock_t lock;            /* T */
-	struct idmap ids;           /* T: id -> struct pid_entry; readers RCU */
-	struct process *init;       /* P: pid 1, who inherits orphans; NULL: the kernel reaps */
-	u32 processes;              /* P: with an entry here, zombies included */
-	struct list all;            /* P: those processes (readers of /proc walk by id) */
-	struct owner *owner;        /* constant, as the next three */
+	spinlock_t lock;      /* T */
+	struct idmap ids;     /* T: id -> struct pid_entry; readers RCU */
+	struct process *init; /* P: pid 1, who inherits orphans; NULL: the kernel reaps */
+	u32 processes;	      /* P: with an entry here, zombies included */
+	struct list all;      /* P: those processes (readers of /proc walk by id) */
+	struct owner *owner;  /* constant, as the next three */
 	struct container *container;
 	struct uts *uts;
-	bool paused;                /* P: who is born here is born paused */
+	bool paused; /* P: who is born here is born paused */
 	bool is_host;
 };
 #define PID_MAX 4194304
@@ -66,12 +66,12 @@ struct pid_table {
 /* One id: it may name a task, a process, a group and a session at once. */
 struct pid_entry {
 	u32 id;
-	u32 users;                    /* T: of the four below; freed at 0 */
+	u32 users; /* T: of the four below; freed at 0 */
 	struct pid_table *table;
-	struct task *task;            /* the thread with this tid */
-	struct process *process;      /* if it is (or was) a thread-group leader's */
-	struct process_group *group;  /* if it is a pgid */
-	struct session *session;      /* if it is a sid */
+	struct task *task;	     /* the thread with this tid */
+	struct process *process;     /* if it is (or was) a thread-group leader's */
+	struct process_group *group; /* if it is a pgid */
+	struct session *session;     /* if it is a sid */
 };
 
 /* first: 1, or 2 for create_container's. The table is the host's if owner has no parent. */
@@ -116,38 +116,38 @@ struct pid_place {
 struct process {
 	ref_t refs;
 	enum process_state state;      /* P */
-	struct process *parent;        /* P; counted */
-	u32 parent_tid;                /* P: of the parent's thread that made it (__WNOTHREAD) */
+	struct process *parent;	       /* P; counted */
+	u32 parent_tid;		       /* P: of the parent's thread that made it (__WNOTHREAD) */
 	struct list children, sibling; /* P; zombies come first among children */
-	struct list threads;           /* task->thread_node; changed under P and S, read under either */
-	u32 thread_count;              /* P: their number */
-	struct task *leader;           /* P + S; counted; NULL once reaped */
-	struct process_group *group;   /* P; counted */
-	struct session *session;       /* = group->session; changed by its own threads only, under P */
-	struct list group_node;        /* P */
-	struct list table_node;        /* P: pids->all */
+	struct list threads; /* task->thread_node; changed under P and S, read under either */
+	u32 thread_count;    /* P: their number */
+	struct task *leader; /* P + S; counted; NULL once reaped */
+	struct process_group *group; /* P; counted */
+	struct session *session; /* = group->session; changed by its own threads only, under P */
+	struct list group_node;	 /* P */
+	struct list table_node;	 /* P: pids->all */
 
-	struct container *container;   /* where it lives */
-	struct pid_table *pids;        /* of that container */
-	u32 pid;                       /* there */
-	struct pid_place outer;        /* if it entered from outside: where its parent finds it */
+	struct container *container; /* where it lives */
+	struct pid_table *pids;	     /* of that container */
+	u32 pid;		     /* there */
+	struct pid_place outer;	     /* if it entered from outside: where its parent finds it */
 
 	struct signal_shared *signals; /* handlers, shared pending set, timers */
-	spinlock_t signal_lock;        /* S: pending sets and masks of all threads, handlers */
-	struct rlimits rlimits;        /* S */
+	spinlock_t signal_lock;	       /* S: pending sets and masks of all threads, handlers */
+	struct rlimits rlimits;	       /* S */
 
-	u32 exit_status;               /* P: as wait4 reports it */
-	int exit_signal;               /* P: sent to the parent; SIGCHLD, or clone's */
-	bool exiting;                  /* S: group exit has begun; exit_status is decided */
-	bool execed;                   /* P: since fork: setpgid by the parent is refused */
+	u32 exit_status; /* P: as wait4 reports it */
+	int exit_signal; /* P: sent to the parent; SIGCHLD, or clone's */
+	bool exiting;	 /* S: group exit has begun; exit_status is decided */
+	bool execed;	 /* P: since fork: setpgid by the parent is refused */
 	bool stopped, stop_reported, continued; /* job control; S + P */
 	int stop_signal;
-	struct task *exec_task;        /* P: who execs, while it waits for the other threads to end */
-	struct waitq child_wait;       /* wait4 sleeps here; condition's lock is P */
-	struct mutex exec_lock;        /* RANK_EXEC */
+	struct task *exec_task;	 /* P: who execs, while it waits for the other threads to end */
+	struct waitq child_wait; /* wait4 sleeps here; condition's lock is P */
+	struct mutex exec_lock;	 /* RANK_EXEC */
 	bool dumpable, no_new_privs, child_subreaper, thp_disabled;
-	bool has_subreaper;            /* an ancestor is one: look for it */
-	u8 membarrier;                 /* registrations (membarrier(2)) */
+	bool has_subreaper; /* an ancestor is one: look for it */
+	u8 membarrier;	    /* registrations (membarrier(2)) */
 	u32 personality;
 	u32 exec_count, parent_exec_count; /* differ from the parent's: exit_signal is SIGCHLD */
 	ktime_t start_time;
@@ -159,7 +159,10 @@ struct process {
 };
 
 extern spinlock_t tree_lock;
-static inline struct process *current_process(void) { return current->process; }
+static inline struct process *current_process(void)
+{
+	return current->process;
+}
 
 /* A new process in table t with no threads, groups or pid yet: -ENOMEM or the hook's error. */
 int process_create(struct pid_table *t, struct process **out);
@@ -181,13 +184,14 @@ u32 process_thread_tid(struct process *p, unsigned nth);
 
 /* What clone, fork, vfork, clone3 and cfork come down to. */
 struct clone_request {
-	u64 flags;         /* CLONE_*, without the exit signal */
+	u64 flags; /* CLONE_*, without the exit signal */
 	int exit_signal;
-	uaddr_t stack;     /* new stack pointer; 0: the parent's */
+	uaddr_t stack; /* new stack pointer; 0: the parent's */
 	uaddr_t parent_tid, child_tid, tls;
 	struct pid_table *into; /* born there (cfork); NULL: where current lives */
-	struct fs_context *fs;  /* with into: the child's root and cwd; the child takes its own reference */
-	u32 set_tid;       /* 0: any */
+	struct fs_context
+		*fs; /* with into: the child's root and cwd; the child takes its own reference */
+	u32 set_tid; /* 0: any */
 };
 /* The child's pid as its parent knows it, or -EAGAIN, -ENOMEM, -EINVAL, ... */
 s64 process_clone(const struct clone_request *r, const struct trapframe *frame);
@@ -201,7 +205,7 @@ int process_enter(struct pid_table *t);
 int process_leave(void);
 
 void process_exit(u32 status) __noreturn; /* the whole group; status as wait4's */
-void task_exit(u32 status) __noreturn;    /* this thread */
+void task_exit(u32 status) __noreturn;	  /* this thread */
 /*
  * Begins a group exit: the other threads of p get WORK_KILLED. False if one had begun
  * before (its status stays), or another thread execs (which outlives the others).
@@ -217,7 +221,7 @@ void container_processes_kill(struct pid_table *t);
 int exec_file(int dirfd, const char *path, int flags, uaddr_t argv, uaddr_t envp); /* current */
 
 void process_init(void);
-void sched_init(void);     /* once, on the boot CPU, before sched_init_cpu there */
+void sched_init(void); /* once, on the boot CPU, before sched_init_cpu there */
 /* The context that calls this becomes the CPU's idle task (this_cpu()->task); may sleep no more. */
 void sched_init_cpu(void);
 void sched_start(struct task *t); /* first wake-up of a new task */
@@ -226,7 +230,8 @@ void sched_kick(struct task *t);
 void sched_idle_loop(void) __noreturn;
 /* Kernel stack, FPU area, signal state; charged to current->account. p NULL: kernel thread. */
 int task_create(struct process *p, struct task **out);
-/* For /proc: what a CPU did since boot, and the load averages of the machine (11 bits of fraction). */
+/* For /proc: what a CPU did since boot, and the load averages of the machine (11 bits of fraction).
+ */
 struct sched_stats {
 	ktime_t user, system, idle;
 	u64 switches;
@@ -243,7 +248,8 @@ void task_set_files(struct task *t, struct fd_table *files, struct fs_context *f
 struct aspace *task_aspace(struct task *t);
 struct fd_table *task_files(struct task *t);
 struct fs_context *task_fs(struct task *t);
-/* current may look into target as ptrace could: same ids, dumpable, or CAP_SYS_PTRACE (man 2 ptrace). */
+/* current may look into target as ptrace could: same ids, dumpable, or CAP_SYS_PTRACE (man 2
+ * ptrace). */
 bool process_may_look(struct process *target);
 /* As in /proc/PID/stat: R running, S sleeping, T stopped, Z zombie, X dead (proc/status.c). */
 char process_state_letter(struct process *p);

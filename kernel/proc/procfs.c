@@ -58,8 +58,9 @@ static int show_meminfo(void *object, struct text *t)
 		    "AnonPages:      %8llu kB\nShmem:          %8llu kB\nSlab:           %8llu kB\n"
 		    "KernelStack:    %8llu kB\nPageTables:     %8llu kB\nSwapTotal:      %8u kB\n"
 		    "SwapFree:       %8u kB\n",
-		    (ull)total, (ull)free, (ull)free, 0, (ull)cached, 0, (ull)pages_kib(s.anon), (ull)cached,
-		    (ull)pages_kib(s.slab), (ull)pages_kib(s.kernel_stacks), (ull)pages_kib(s.tables), 0, 0);
+		    (ull)total, (ull)free, (ull)free, 0, (ull)cached, 0, (ull)pages_kib(s.anon),
+		    (ull)cached, (ull)pages_kib(s.slab), (ull)pages_kib(s.kernel_stacks),
+		    (ull)pages_kib(s.tables), 0, 0);
 	return 0;
 }
 
@@ -70,7 +71,8 @@ static int show_cpuinfo(void *object, struct text *t)
 
 	if (!buf)
 		return -ENOMEM;
-	for_each_cpu(i) text_append(t, buf, MIN(arch_cpuinfo(i, buf, size), size));
+	for_each_cpu (i)
+		text_append(t, buf, MIN(arch_cpuinfo(i, buf, size), size));
 	kfree(buf);
 	return 0;
 }
@@ -94,13 +96,16 @@ static int show_stat(void *object, struct text *t)
 
 	container_hooks->cpu_time(table->container, &utime, &stime);
 	idle = MAX(up * cpu_count - utime - stime, (ktime_t)0);
-	text_printf(t, "cpu  %llu 0 %llu %llu 0 0 0 0 0 0\n", (ull)procfs_ticks(utime), (ull)procfs_ticks(stime),
-		    (ull)procfs_ticks(idle));
-	for_each_cpu(i) /* time is kept per process, not per CPU: each gets its share */
-		text_printf(t, "cpu%u %llu 0 %llu %llu 0 0 0 0 0 0\n", i, (ull)procfs_ticks(utime / cpu_count),
-			    (ull)procfs_ticks(stime / cpu_count), (ull)procfs_ticks(idle / cpu_count));
-	text_printf(t, "intr 0\nctxt 0\nbtime %lld\nprocesses %llu\nprocs_running 1\nprocs_blocked 0\n",
-		    (long long)((realtime_get() - up) / NSEC_PER_SEC), (ull)table->ids.last);
+	text_printf(t, "cpu  %llu 0 %llu %llu 0 0 0 0 0 0\n", (ull)procfs_ticks(utime),
+		    (ull)procfs_ticks(stime), (ull)procfs_ticks(idle));
+	for_each_cpu (i) /* time is kept per process, not per CPU: each gets its share */
+		text_printf(t, "cpu%u %llu 0 %llu %llu 0 0 0 0 0 0\n", i,
+			    (ull)procfs_ticks(utime / cpu_count),
+			    (ull)procfs_ticks(stime / cpu_count),
+			    (ull)procfs_ticks(idle / cpu_count));
+	text_printf(
+		t, "intr 0\nctxt 0\nbtime %lld\nprocesses %llu\nprocs_running 1\nprocs_blocked 0\n",
+		(long long)((realtime_get() - up) / NSEC_PER_SEC), (ull)table->ids.last);
 	return 0;
 }
 
@@ -137,13 +142,15 @@ static int show_cmdline(void *object, struct text *t)
 static int show_filesystems(void *object, struct text *t)
 {
 	for (size_t i = 0; fs_types[i]; i++)
-		text_printf(t, "%s\t%s\n", fs_types[i]->needs_device ? "" : "nodev", fs_types[i]->name);
+		text_printf(t, "%s\t%s\n", fs_types[i]->needs_device ? "" : "nodev",
+			    fs_types[i]->name);
 	return 0;
 }
 
 static int show_devices(void *object, struct text *t)
 {
-	text_printf(t, "Character devices:\n  1 mem\n  4 tty\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n"
+	text_printf(t, "Character devices:\n  1 mem\n  4 tty\n  5 /dev/tty\n  5 /dev/console\n  5 "
+		       "/dev/ptmx\n"
 		       "136 pts\n248 virtio-ports\n\nBlock devices:\n254 virtblk\n");
 	return 0;
 }
@@ -270,19 +277,35 @@ static int show_nr_open(void *object, struct text *t)
 	return 0;
 }
 
-#define RO(n, f) { .name = (n), .mode = S_IFREG | 0444, .show = (f) }
-#define DIR(n, d) { .name = (n), .mode = S_IFDIR | 0555, .dir = &(d) }
-#define LINK(n, f) { .name = (n), .mode = S_IFLNK | 0777, .readlink = (f) }
+#define RO(n, f)                                                 \
+	{                                                        \
+		.name = (n), .mode = S_IFREG | 0444, .show = (f) \
+	}
+#define DIR(n, d)                                                \
+	{                                                        \
+		.name = (n), .mode = S_IFDIR | 0555, .dir = &(d) \
+	}
+#define LINK(n, f)                                                   \
+	{                                                            \
+		.name = (n), .mode = S_IFLNK | 0777, .readlink = (f) \
+	}
 
 static const struct pseudo_entry random_files[] = { RO("uuid", show_uuid), { 0 } };
 static const struct pseudo_dir_ops random_dir = { .entries = random_files };
 static const struct pseudo_entry kernel_files[] = {
-	RO("pid_max", show_pid_max), RO("osrelease", show_osrelease), RO("ostype", show_ostype),
-	RO("hostname", show_hostname), RO("randomize_va_space", show_zero), DIR("random", random_dir), { 0 },
+	RO("pid_max", show_pid_max),
+	RO("osrelease", show_osrelease),
+	RO("ostype", show_ostype),
+	RO("hostname", show_hostname),
+	RO("randomize_va_space", show_zero),
+	DIR("random", random_dir),
+	{ 0 },
 };
 static const struct pseudo_dir_ops kernel_dir = { .entries = kernel_files };
 static const struct pseudo_entry vm_files[] = {
-	RO("overcommit_memory", show_one), RO("max_map_count", show_max_map_count), { 0 },
+	RO("overcommit_memory", show_one),
+	RO("max_map_count", show_max_map_count),
+	{ 0 },
 };
 static const struct pseudo_dir_ops vm_dir = { .entries = vm_files };
 static const struct pseudo_entry core_files[] = { RO("somaxconn", show_somaxconn), { 0 } };
@@ -290,11 +313,17 @@ static const struct pseudo_dir_ops core_dir = { .entries = core_files };
 static const struct pseudo_entry net_files[] = { DIR("core", core_dir), { 0 } };
 static const struct pseudo_dir_ops net_dir = { .entries = net_files };
 static const struct pseudo_entry sysfs_files[] = {
-	RO("pipe-max-size", show_pipe_max_size), RO("nr_open", show_nr_open), { 0 },
+	RO("pipe-max-size", show_pipe_max_size),
+	RO("nr_open", show_nr_open),
+	{ 0 },
 };
 static const struct pseudo_dir_ops sysfs_dir = { .entries = sysfs_files };
 static const struct pseudo_entry sys_files[] = {
-	DIR("kernel", kernel_dir), DIR("vm", vm_dir), DIR("net", net_dir), DIR("fs", sysfs_dir), { 0 },
+	DIR("kernel", kernel_dir),
+	DIR("vm", vm_dir),
+	DIR("net", net_dir),
+	DIR("fs", sysfs_dir),
+	{ 0 },
 };
 static const struct pseudo_dir_ops sys_dir = { .entries = sys_files };
 
@@ -322,18 +351,31 @@ static int show_objects(void *object, struct text *t)
 }
 
 static const struct pseudo_entry skerry_files[] = {
-	{ .name = "objects", .mode = S_IFREG | 0400, .show = show_objects }, { 0 },
+	{ .name = "objects", .mode = S_IFREG | 0400, .show = show_objects },
+	{ 0 },
 };
 static const struct pseudo_dir_ops skerry_dir = { .entries = skerry_files };
 
 /* --- the root --- */
 
 static const struct pseudo_entry root_files[] = {
-	RO("meminfo", show_meminfo), RO("cpuinfo", show_cpuinfo), RO("uptime", show_uptime), RO("stat", show_stat),
-	RO("loadavg", show_loadavg), RO("version", show_version), RO("cmdline", show_cmdline),
-	RO("filesystems", show_filesystems), RO("devices", show_devices), RO("swaps", show_swaps),
-	LINK("self", read_self), LINK("thread-self", read_thread_self), LINK("mounts", read_mounts),
-	LINK("net", read_net), DIR("sys", sys_dir), DIR("skerry", skerry_dir), { 0 },
+	RO("meminfo", show_meminfo),
+	RO("cpuinfo", show_cpuinfo),
+	RO("uptime", show_uptime),
+	RO("stat", show_stat),
+	RO("loadavg", show_loadavg),
+	RO("version", show_version),
+	RO("cmdline", show_cmdline),
+	RO("filesystems", show_filesystems),
+	RO("devices", show_devices),
+	RO("swaps", show_swaps),
+	LINK("self", read_self),
+	LINK("thread-self", read_thread_self),
+	LINK("mounts", read_mounts),
+	LINK("net", read_net),
+	DIR("sys", sys_dir),
+	DIR("skerry", skerry_dir),
+	{ 0 },
 };
 
 static const struct pseudo_dir_ops root_dir = {

@@ -15,7 +15,8 @@ static inline struct pid_table *procfs_table(void *object)
 }
 
 /* The computed entries of the root: process directories. */
-int procfs_pid_lookup(void *object, const char *name, size_t len, struct pseudo_entry *e, void **child);
+int procfs_pid_lookup(void *object, const char *name, size_t len, struct pseudo_entry *e,
+		      void **child);
 bool procfs_pid_next(void *object, u64 *cookie, char *name, size_t size, u32 *mode);
 /* /proc/mounts and /proc/PID/mounts, /proc/PID/mountinfo */
 int procfs_show_mounts(struct process *p, struct text *t, bool info);

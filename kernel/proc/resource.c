@@ -41,13 +41,13 @@ static int rlimit_set(struct process *p, u32 which, const struct rlimit *new, st
 {
 	struct rlimit *l = &p->rlimits.lim[which];
 
-	if (new && new->cur > new->max)
+	if (new &&new->cur > new->max)
 		return -EINVAL;
-	if (new && which == RLIMIT_NOFILE && new->max > NR_OPEN_MAX)
+	if (new &&which == RLIMIT_NOFILE &&new->max > NR_OPEN_MAX)
 		return -EPERM;
 	spin_lock(&p->signal_lock);
 	*old = *l;
-	if (new && new->max > l->max && !may(p->pids->owner, CAP_SYS_RESOURCE)) {
+	if (new &&new->max > l->max && !may(p->pids->owner, CAP_SYS_RESOURCE)) {
 		spin_unlock(&p->signal_lock);
 		return -EPERM;
 	}
@@ -56,7 +56,7 @@ static int rlimit_set(struct process *p, u32 which, const struct rlimit *new, st
 		WRITE_ONCE(l->max, new->max);
 	}
 	spin_unlock(&p->signal_lock);
-	if (new && which == RLIMIT_CPU && p->state == PROCESS_ALIVE)
+	if (new &&which == RLIMIT_CPU && p->state == PROCESS_ALIVE)
 		cpu_limit_changed(p);
 	return 0;
 }
@@ -128,7 +128,7 @@ static void rusage_of_self(struct process *p, struct rusage_user *u, ktime_t *ut
 	u->nvcsw = p->dead_nvcsw;
 	u->nivcsw = p->dead_nivcsw;
 	u->maxrss = p->peak_rss;
-	list_for_each(t, &p->threads, thread_node) {
+	list_for_each (t, &p->threads, thread_node) {
 		u->minflt += t->minor_faults;
 		u->majflt += t->major_faults;
 		u->nvcsw += t->sched.switches_voluntary;
@@ -139,7 +139,8 @@ static void rusage_of_self(struct process *p, struct rusage_user *u, ktime_t *ut
 	u->maxrss *= PAGE_SIZE / 1024;
 }
 
-static void rusage_add_children(struct process *p, struct rusage_user *u, ktime_t *utime, ktime_t *stime)
+static void rusage_add_children(struct process *p, struct rusage_user *u, ktime_t *utime,
+				ktime_t *stime)
 {
 	*utime += p->child_utime;
 	*stime += p->child_stime;

@@ -48,7 +48,7 @@
 #define TICK_FIRST    (10 * NSEC_PER_MSEC)
 #define TICK_LAST     (160 * NSEC_PER_MSEC)
 #define BALANCE_SPAN  (60 * NSEC_PER_MSEC)
-#define STEAL_LOOKS   32 /* tasks of a queue looked at for one that may move */
+#define STEAL_LOOKS   32       /* tasks of a queue looked at for one that may move */
 #define SLOWNESS_IDLE 22369621 /* weight 3 of 1024, as Linux's WEIGHT_IDLEPRIO */
 
 static PERCPU(struct runqueue, runqueues);
@@ -57,11 +57,10 @@ static u64 idle_mask; /* atomic: CPUs that are in the idle loop and not yet give
 
 /* 65536 * 1.25^nice: one step of nice is a quarter more or less. */
 static const u32 slowness_of_nice[NICE_MAX - NICE_MIN + 1] = {
-	756,	 944,	  1181,	   1476,    1845,    2306,    2882,    3603,
-	4504,	 5629,	  7037,	   8796,    10995,   13744,   17180,   21475,
-	26844,	 33554,	  41943,   52429,   65536,   81920,   102400,  128000,
-	160000,	 200000,  250000,  312500,  390625,  488281,  610352,  762939,
-	953674,	 1192093, 1490116, 1862645, 2328306, 2910383, 3637979, 4547474,
+	756,	944,	1181,	1476,	 1845,	  2306,	   2882,    3603,    4504,    5629,
+	7037,	8796,	10995,	13744,	 17180,	  21475,   26844,   33554,   41943,   52429,
+	65536,	81920,	102400, 128000,	 160000,  200000,  250000,  312500,  390625,  488281,
+	610352, 762939, 953674, 1192093, 1490116, 1862645, 2328306, 2910383, 3637979, 4547474,
 };
 
 u32 sched_slowness(u8 policy, s8 nice)
@@ -171,7 +170,8 @@ bool runqueue_suspend(struct runqueue *rq, struct task *t)
 void runqueue_resume(struct runqueue *rq, struct task *t, bool was_queued, bool new_class)
 {
 	if (new_class)
-		t->sched.vruntime = t->sched.rt_priority ? rq->rt_sequence++ : rq->queue.min_vruntime;
+		t->sched.vruntime =
+			t->sched.rt_priority ? rq->rt_sequence++ : rq->queue.min_vruntime;
 	if (was_queued)
 		queue_insert(&rq->queue, t);
 }
@@ -585,8 +585,9 @@ static struct task *sched_choose(struct runqueue *rq, struct task *prev, ktime_t
 	rq->yielding = false;
 	if (prev->state == TASK_RUNNABLE && prev != idle) {
 		if (likely(sched_allowed(prev, this_cpu()->id))) {
-			if (!first || (!sched_preempts(first, prev, now) &&
-				       !(yielding && first->sched.rt_priority >= prev->sched.rt_priority)))
+			if (!first ||
+			    (!sched_preempts(first, prev, now) &&
+			     !(yielding && first->sched.rt_priority >= prev->sched.rt_priority)))
 				return prev;
 			queue_remove(&rq->queue, first);
 			queue_insert(&rq->queue, prev);
@@ -644,7 +645,8 @@ void sched_finish_switch(void)
 
 	if (unlikely(leaves)) {
 		spin_lock(&rq->lock);
-		leaves = prev->state == TASK_RUNNABLE && !prev->sched.on_queue && prev->sched.cpu == this_cpu()->id;
+		leaves = prev->state == TASK_RUNNABLE && !prev->sched.on_queue &&
+			 prev->sched.cpu == this_cpu()->id;
 		__atomic_store_n(&prev->sched.on_cpu, false, __ATOMIC_RELEASE);
 		if (leaves)
 			sched_enqueue(prev, rq, __builtin_ctzll(prev->sched.affinity), false);
@@ -720,9 +722,7 @@ void sched_idle_loop(void)
 
 /* --- start-up --- */
 
-void sched_init(void)
-{
-}
+void sched_init(void) {}
 
 void sched_init_cpu(void)
 {

@@ -13,8 +13,8 @@
 
 enum { SCHED_OTHER, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE = 5 };
 #define SCHED_RESET_ON_FORK 0x40000000
-#define NICE_MIN (-20)
-#define NICE_MAX 19
+#define NICE_MIN	    (-20)
+#define NICE_MAX	    19
 
 /* Runnable tasks that wait for one CPU, in the order in which they are due. */
 struct sched_queue {
@@ -24,17 +24,17 @@ struct sched_queue {
 	u64 min_vruntime; /* never goes back: where newcomers join */
 };
 
-struct runqueue { /* the locks of others' queues are never held together */
-	spinlock_t lock;        /* R; RANK_RUNQUEUE */
+struct runqueue {		  /* the locks of others' queues are never held together */
+	spinlock_t lock;	  /* R; RANK_RUNQUEUE */
 	struct sched_queue queue; /* R */
-	struct task *running;   /* R: who has the CPU, or is being switched to */
-	struct task *previous;  /* own CPU only: who had it, until sched_finish_switch() */
-	bool yielding;          /* R: the running task steps behind the next */
-	u64 rt_sequence;        /* R: order of arrival among real-time tasks */
-	struct timer tick;      /* own CPU only */
-	ktime_t tick_at;        /* own CPU only: when it fires; KTIME_NEVER */
-	ktime_t tick_span;      /* own CPU only: distance to the next while nobody waits */
-	ktime_t balanced;       /* own CPU only: when it last looked at other queues */
+	struct task *running;	  /* R: who has the CPU, or is being switched to */
+	struct task *previous;	  /* own CPU only: who had it, until sched_finish_switch() */
+	bool yielding;		  /* R: the running task steps behind the next */
+	u64 rt_sequence;	  /* R: order of arrival among real-time tasks */
+	struct timer tick;	  /* own CPU only */
+	ktime_t tick_at;	  /* own CPU only: when it fires; KTIME_NEVER */
+	ktime_t tick_span;	  /* own CPU only: distance to the next while nobody waits */
+	ktime_t balanced;	  /* own CPU only: when it last looked at other queues */
 	struct sched_stats stats; /* R */
 };
 

@@ -78,7 +78,7 @@ static void prio_of_threads(struct process *p, prio_fn fn, int nice, int *result
 {
 	struct task *t;
 
-	list_for_each(t, &p->threads, thread_node)
+	list_for_each (t, &p->threads, thread_node)
 		fn(t, nice, result);
 }
 
@@ -92,7 +92,7 @@ static void prio_of_group(int who, prio_fn fn, int nice, int *result)
 	else if (group_find(who, &g))
 		return;
 	spin_lock(&tree_lock);
-	list_for_each(p, &g->members, group_node)
+	list_for_each (p, &g->members, group_node)
 		prio_of_threads(p, fn, nice, result);
 	spin_unlock(&tree_lock);
 	group_put(g);
@@ -103,7 +103,7 @@ static void prio_of_user(u32 uid, prio_fn fn, int nice, int *result)
 	struct process *p;
 
 	spin_lock(&tree_lock);
-	list_for_each(p, &current->process->pids->all, table_node)
+	list_for_each (p, &current->process->pids->all, table_node)
 		if (p->state == PROCESS_ALIVE && p->leader->cred->uid == uid)
 			prio_of_threads(p, fn, nice, result);
 	spin_unlock(&tree_lock);
@@ -170,7 +170,8 @@ static bool policy_is_rt(int policy)
 
 static bool policy_exists(int policy)
 {
-	return policy_is_rt(policy) || policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE;
+	return policy_is_rt(policy) || policy == SCHED_OTHER || policy == SCHED_BATCH ||
+	       policy == SCHED_IDLE;
 }
 
 static int policy_may(struct task *t, int policy, int priority)
@@ -182,7 +183,8 @@ static int policy_may(struct task *t, int policy, int priority)
 	if (t->sched.reset_on_fork && !may(t->owner, CAP_SYS_NICE))
 		return -EPERM;
 	/* Leaving SCHED_IDLE is like taking its nice value anew. */
-	if (t->sched.policy == SCHED_IDLE && policy != SCHED_IDLE && !nice_allowed(t, t->sched.nice))
+	if (t->sched.policy == SCHED_IDLE && policy != SCHED_IDLE &&
+	    !nice_allowed(t, t->sched.nice))
 		return -EPERM;
 	return 0;
 }

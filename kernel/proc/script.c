@@ -17,7 +17,8 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* Cuts the line up in place: interpreter and argument (NULL: none). cut: the file is longer than that. */
+/* Cuts the line up in place: interpreter and argument (NULL: none). cut: the file is longer than
+ * that. */
 static int script_parse(char *line, size_t size, bool cut, char **interpreter, char **argument)
 {
 	char *end = memchr(line, '\n', size), *s = line, *p;

@@ -18,17 +18,18 @@
 #include "proc/sigframe.h"
 #include "syscalls.h"
 
-#define RED_ZONE 128
-#define SS_ONSTACK 1
-#define SS_DISABLE 2
-#define SS_AUTODISARM (1u << 31)
-#define UC_FP_XSTATE 1
-#define UC_SIGCONTEXT_SS 2
-#define UC_STRICT_RESTORE_SS 4
+#define RED_ZONE		 128
+#define SS_ONSTACK		 1
+#define SS_DISABLE		 2
+#define SS_AUTODISARM		 (1u << 31)
+#define UC_FP_XSTATE		 1
+#define UC_SIGCONTEXT_SS	 2
+#define UC_STRICT_RESTORE_SS	 4
 #define RFLAGS_CLEAR_FOR_HANDLER 0x10500ull /* TF, DF, RF */
 
 struct mcontext {
-	u64 r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;
+	u64 r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip,
+		rflags;
 	u16 cs, gs, fs, ss;
 	u64 error, trapno, oldmask, cr2;
 	u64 fpstate; /* user address */
@@ -64,16 +65,35 @@ static u32 altstack_state(const struct task_signals *ts, u64 rsp)
 	return on_altstack(ts, rsp) ? SS_ONSTACK : 0;
 }
 
-static void mcontext_fill(struct mcontext *m, const struct trapframe *f, const struct task_signals *ts,
-			  sigset_t mask, uaddr_t fpstate)
+static void mcontext_fill(struct mcontext *m, const struct trapframe *f,
+			  const struct task_signals *ts, sigset_t mask, uaddr_t fpstate)
 {
 	*m = (struct mcontext){
-		.r8 = f->r8, .r9 = f->r9, .r10 = f->r10, .r11 = f->r11, .r12 = f->r12,
-		.r13 = f->r13, .r14 = f->r14, .r15 = f->r15, .rdi = f->rdi, .rsi = f->rsi,
-		.rbp = f->rbp, .rbx = f->rbx, .rdx = f->rdx, .rax = f->rax, .rcx = f->rcx,
-		.rsp = f->rsp, .rip = f->rip, .rflags = f->rflags, .cs = f->cs, .ss = f->ss,
-		.error = ts->fault_error, .trapno = ts->fault_trapno, .oldmask = mask,
-		.cr2 = current->fault_address, .fpstate = fpstate,
+		.r8 = f->r8,
+		.r9 = f->r9,
+		.r10 = f->r10,
+		.r11 = f->r11,
+		.r12 = f->r12,
+		.r13 = f->r13,
+		.r14 = f->r14,
+		.r15 = f->r15,
+		.rdi = f->rdi,
+		.rsi = f->rsi,
+		.rbp = f->rbp,
+		.rbx = f->rbx,
+		.rdx = f->rdx,
+		.rax = f->rax,
+		.rcx = f->rcx,
+		.rsp = f->rsp,
+		.rip = f->rip,
+		.rflags = f->rflags,
+		.cs = f->cs,
+		.ss = f->ss,
+		.error = ts->fault_error,
+		.trapno = ts->fault_trapno,
+		.oldmask = mask,
+		.cr2 = current->fault_address,
+		.fpstate = fpstate,
 	};
 }
 
@@ -95,7 +115,8 @@ static u64 frame_stack(const struct task_signals *ts, const struct trapframe *f,
 
 	if ((sa_flags & SA_ONSTACK) && ts->altstack_size && !on_altstack(ts, f->rsp))
 		return ts->altstack_base + ts->altstack_size;
-	if (on_altstack(ts, f->rsp) && !on_altstack(ts, rsp - fpu_frame_size() - sizeof(struct rt_frame)))
+	if (on_altstack(ts, f->rsp) &&
+	    !on_altstack(ts, rsp - fpu_frame_size() - sizeof(struct rt_frame)))
 		return 0;
 	return rsp;
 }
@@ -175,7 +196,8 @@ s64 sys_rt_sigreturn(struct trapframe *f)
 		fpu_reset_current();
 	mcontext_restore(f, &frame.uc.mc);
 	signal_set_blocked(frame.uc.mask);
-	altstack_set(ts, f->rsp, frame.uc.stack_base, frame.uc.stack_size, frame.uc.stack_flags & ~SS_ONSTACK);
+	altstack_set(ts, f->rsp, frame.uc.stack_base, frame.uc.stack_size,
+		     frame.uc.stack_flags & ~SS_ONSTACK);
 	return f->rax;
 
 bad:

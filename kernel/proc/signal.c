@@ -30,7 +30,8 @@ static void signal_caches_init(void)
 				       SLAB_ACCOUNT | SLAB_ZERO);
 	shared_cache = slab_cache_create("signal_shared", sizeof(struct signal_shared), 0,
 					 SLAB_ACCOUNT | SLAB_ZERO);
-	hand_cache = slab_cache_create("sighand", sizeof(struct sighand), 0, SLAB_ACCOUNT | SLAB_ZERO);
+	hand_cache =
+		slab_cache_create("sighand", sizeof(struct sighand), 0, SLAB_ACCOUNT | SLAB_ZERO);
 }
 
 /* --- queue entries --- */
@@ -72,7 +73,7 @@ void sigpending_remove(struct process *p, struct sigpending *s, sigset_t set)
 	if (!(s->set & set))
 		return;
 	s->set &= ~set;
-	list_for_each_safe(e, next, &s->queue, node) {
+	list_for_each_safe (e, next, &s->queue, node) {
 		if (!(SIGBIT(e->info.signo) & set))
 			continue;
 		list_remove(&e->node);
@@ -93,7 +94,7 @@ static struct sigqueue_entry *sigpending_take(struct sigpending *s, int sig)
 {
 	struct sigqueue_entry *e, *found = NULL;
 
-	list_for_each(e, &s->queue, node) {
+	list_for_each (e, &s->queue, node) {
 		if (e->info.signo != sig)
 			continue;
 		if (found)
@@ -157,7 +158,7 @@ static void signal_retarget(struct process *p, sigset_t newly_blocked)
 
 	if (!(p->signals->pending.set & newly_blocked))
 		return;
-	list_for_each(t, &p->threads, thread_node) {
+	list_for_each (t, &p->threads, thread_node) {
 		if (t == current)
 			continue;
 		signal_recompute(t);
@@ -251,8 +252,9 @@ void signal_thread_left(struct process *p)
 	struct signal_shared *sh = p->signals;
 	struct task *t;
 
-	list_for_each(t, &p->threads, thread_node) {
-		if (!t->signals || !(sh->pending.set & ~((struct task_signals *)t->signals)->blocked))
+	list_for_each (t, &p->threads, thread_node) {
+		if (!t->signals ||
+		    !(sh->pending.set & ~((struct task_signals *)t->signals)->blocked))
 			continue;
 		task_set_work(t, WORK_SIGNAL);
 		sched_wake(t);
@@ -287,7 +289,8 @@ static void sighand_put(struct sighand *h)
 		slab_free(hand_cache, h);
 }
 
-int signals_create_process(struct process *p, const struct process *parent, bool share_hand, bool clear_hand)
+int signals_create_process(struct process *p, const struct process *parent, bool share_hand,
+			   bool clear_hand)
 {
 	struct signal_shared *sh;
 	int err;

@@ -17,12 +17,40 @@
 
 #define NSIG 64
 typedef u64 sigset_t; /* bit n-1: signal n */
-#define SIGBIT(n) (1ull << ((n) - 1))
+#define SIGBIT(n) (1ull << ((n)-1))
 
 enum {
-	SIGHUP = 1, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGUSR1, SIGSEGV,
-	SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGSTKFLT, SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN,
-	SIGTTOU, SIGURG, SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGWINCH, SIGIO, SIGPWR, SIGSYS,
+	SIGHUP = 1,
+	SIGINT,
+	SIGQUIT,
+	SIGILL,
+	SIGTRAP,
+	SIGABRT,
+	SIGBUS,
+	SIGFPE,
+	SIGKILL,
+	SIGUSR1,
+	SIGSEGV,
+	SIGUSR2,
+	SIGPIPE,
+	SIGALRM,
+	SIGTERM,
+	SIGSTKFLT,
+	SIGCHLD,
+	SIGCONT,
+	SIGSTOP,
+	SIGTSTP,
+	SIGTTIN,
+	SIGTTOU,
+	SIGURG,
+	SIGXCPU,
+	SIGXFSZ,
+	SIGVTALRM,
+	SIGPROF,
+	SIGWINCH,
+	SIGIO,
+	SIGPWR,
+	SIGSYS,
 	SIGRTMIN = 32, /* as the kernel counts: libcs keep the first two or three for themselves */
 };
 
@@ -30,27 +58,50 @@ enum {
 struct siginfo {
 	s32 signo, errno_, code, pad;
 	union {
-		struct { s32 pid; u32 uid; u64 value; } kill;      /* kill, sigqueue (value) */
-		struct { s32 timer_id, overrun; u64 value; } timer;
-		struct { s32 pid; u32 uid; s32 status, pad; s64 utime, stime; } child; /* clock ticks */
-		struct { u64 address; s16 address_lsb; u64 lower, upper; } fault;
-		struct { s64 band; s32 fd; } poll;
-		struct { u64 call_address; s32 syscall; u32 arch; } sys;
+		struct {
+			s32 pid;
+			u32 uid;
+			u64 value;
+		} kill; /* kill, sigqueue (value) */
+		struct {
+			s32 timer_id, overrun;
+			u64 value;
+		} timer;
+		struct {
+			s32 pid;
+			u32 uid;
+			s32 status, pad;
+			s64 utime, stime;
+		} child; /* clock ticks */
+		struct {
+			u64 address;
+			s16 address_lsb;
+			u64 lower, upper;
+		} fault;
+		struct {
+			s64 band;
+			s32 fd;
+		} poll;
+		struct {
+			u64 call_address;
+			s32 syscall;
+			u32 arch;
+		} sys;
 		u8 bytes[112];
 	};
 };
 _Static_assert(sizeof(struct siginfo) == 128, "siginfo_t is 128 bytes");
-#define SI_USER 0
+#define SI_USER	  0
 #define SI_KERNEL 0x80
-#define SI_QUEUE (-1)
-#define SI_TIMER (-2)
-#define SI_TKILL (-6)
+#define SI_QUEUE  (-1)
+#define SI_TIMER  (-2)
+#define SI_TKILL  (-6)
 
 struct sigaction_kernel { /* struct sigaction of the x86-64 call */
 	u64 handler, flags, restorer, mask;
 };
-#define SIG_DFL 0
-#define SIG_IGN 1
+#define SIG_DFL	     0
+#define SIG_IGN	     1
 #define SA_NOCLDSTOP 1u
 #define SA_NOCLDWAIT 2u
 #define SA_SIGINFO   4u
@@ -93,16 +144,16 @@ struct signal_shared { /* per process; owned by it; signal_lock unless said */
 	struct sigpending pending;
 	struct process *process;
 	enum stop_state stop;
-	u32 stop_left;                /* threads that have not parked yet */
-	int notify_parent;            /* CLD_STOPPED or CLD_CONTINUED that a thread must still report; 0 */
+	u32 stop_left;	   /* threads that have not parked yet */
+	int notify_parent; /* CLD_STOPPED or CLD_CONTINUED that a thread must still report; 0 */
 	struct waitq parked;
-	struct timer real_timer;      /* ITIMER_REAL, alarm */
-	ktime_t real_expires;         /* KTIME_NEVER: not armed */
+	struct timer real_timer; /* ITIMER_REAL, alarm */
+	ktime_t real_expires;	 /* KTIME_NEVER: not armed */
 	ktime_t real_interval;
-	struct timer cpu_poll;        /* looks at the CPU clock when a cpu_timer could expire */
+	struct timer cpu_poll; /* looks at the CPU clock when a cpu_timer could expire */
 	struct cpu_timer virt, prof, limit; /* user time, all time, RLIMIT_CPU */
-	struct idmap posix_timers;    /* id -> struct posix_timer */
-	u32 queued;                   /* entries, against RLIMIT_SIGPENDING */
+	struct idmap posix_timers;	    /* id -> struct posix_timer */
+	u32 queued;			    /* entries, against RLIMIT_SIGPENDING */
 };
 
 struct task_signals { /* per task; task->signals */
@@ -117,10 +168,11 @@ struct task_signals { /* per task; task->signals */
 	int fault_trapno;
 };
 
-int signals_create_task(struct task *t, const struct task *parent);     /* -ENOMEM */
+int signals_create_task(struct task *t, const struct task *parent); /* -ENOMEM */
 void signals_destroy_task(struct task *t);
 /* share_hand: CLONE_SIGHAND. parent NULL: defaults. */
-int signals_create_process(struct process *p, const struct process *parent, bool share_hand, bool clear_hand);
+int signals_create_process(struct process *p, const struct process *parent, bool share_hand,
+			   bool clear_hand);
 void signals_destroy_process(struct process *p);
 void signals_exec(struct process *p); /* handlers to default, altstack gone, timers as POSIX says */
 
@@ -128,8 +180,9 @@ void signals_exec(struct process *p); /* handlers to default, altstack gone, tim
 /* To a process (any thread takes it) or one task. Rights are the caller's business. */
 int signal_send_process(struct process *p, int sig, const struct siginfo *info);
 int signal_send_task(struct task *t, int sig, const struct siginfo *info);
-void signal_init_info(struct siginfo *i, int sig, int code); /* with current's pid (0 if unseen) and uid */
-bool signal_may(const struct process *target, int sig);      /* kill(2)'s permission rule */
+void signal_init_info(struct siginfo *i, int sig,
+		      int code); /* with current's pid (0 if unseen) and uid */
+bool signal_may(const struct process *target, int sig); /* kill(2)'s permission rule */
 /* SIGKILL to every thread: cannot be blocked; wakes from stop and pause. */
 void signal_kill_process(struct process *p);
 void signal_notify_parent(struct process *child, int code); /* SIGCHLD with CLD_*; tree_lock held */
@@ -140,7 +193,7 @@ void signal_set_blocked(sigset_t mask); /* current; recomputes WORK_SIGNAL */
 void signal_set_blocked_temporarily(sigset_t mask);
 /* core/task.h: signal_mask_replace, signal_mask_restore */
 int signal_mask_from_user(uaddr_t p, size_t size, sigset_t *out); /* -EINVAL if size != 8 */
-void signal_recompute(struct task *t);  /* WORK_SIGNAL from pending and blocked; signal_lock held */
+void signal_recompute(struct task *t); /* WORK_SIGNAL from pending and blocked; signal_lock held */
 
 /* From task_user_work: delivers or acts on what is pending; handles syscall restart. */
 void signal_deliver(struct trapframe *f);
@@ -158,9 +211,9 @@ int signal_dequeue(struct task *t, sigset_t allowed, struct siginfo *info);
 /* Arms again a POSIX timer whose signal was taken, and tells its overrun count. */
 void posix_timer_dequeued(struct posix_timer *t, struct siginfo *info);
 void timers_destroy_process(struct process *p); /* interval and POSIX timers; sleeps */
-void timers_exec(struct process *p);            /* POSIX timers do not survive exec */
+void timers_exec(struct process *p);		/* POSIX timers do not survive exec */
 void timers_init_process(struct process *p);
-void cpu_limit_changed(struct process *p);      /* RLIMIT_CPU was set */
+void cpu_limit_changed(struct process *p); /* RLIMIT_CPU was set */
 
 /* clocks (proc/clock.c): -EINVAL for an unknown id */
 int clock_read(s32 id, s64 *ns);
@@ -169,9 +222,11 @@ static inline bool signal_is_stop(int sig)
 {
 	return sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
 }
-#define SIGSET_STOP (SIGBIT(SIGSTOP) | SIGBIT(SIGTSTP) | SIGBIT(SIGTTIN) | SIGBIT(SIGTTOU))
+#define SIGSET_STOP    (SIGBIT(SIGSTOP) | SIGBIT(SIGTSTP) | SIGBIT(SIGTTIN) | SIGBIT(SIGTTOU))
 #define SIGSET_IGNORED (SIGBIT(SIGCHLD) | SIGBIT(SIGCONT) | SIGBIT(SIGURG) | SIGBIT(SIGWINCH))
-#define SIGSET_SYNC (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGFPE) | SIGBIT(SIGSYS))
+#define SIGSET_SYNC                                                                             \
+	(SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGFPE) | \
+	 SIGBIT(SIGSYS))
 #define SIGSET_UNBLOCKABLE (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
 
 enum { CLD_EXITED = 1, CLD_KILLED, CLD_DUMPED, CLD_TRAPPED, CLD_STOPPED, CLD_CONTINUED };

@@ -24,7 +24,8 @@ static u64 handler_of(const struct process *p, int sig)
 }
 
 /* Would the signal do nothing if delivered now? Blocked ones are kept: the handler may change. */
-static bool signal_has_no_effect(const struct process *p, const struct task *t, int sig, bool from_outside)
+static bool signal_has_no_effect(const struct process *p, const struct task *t, int sig,
+				 bool from_outside)
 {
 	const struct task_signals *ts = t ? t->signals : p->leader->signals;
 	u64 handler = handler_of(p, sig);
@@ -42,7 +43,7 @@ static void pending_remove_everywhere(struct process *p, sigset_t set)
 	struct task *t;
 
 	sigpending_remove(p, &p->signals->pending, set);
-	list_for_each(t, &p->threads, thread_node)
+	list_for_each (t, &p->threads, thread_node)
 		if (t->signals)
 			sigpending_remove(p, &((struct task_signals *)t->signals)->pending, set);
 }
@@ -58,7 +59,7 @@ static void stop_end(struct process *p)
 	sh->notify_parent = CLD_CONTINUED;
 	sh->stop = STOP_NONE;
 	p->stopped = false;
-	list_for_each(t, &p->threads, thread_node) {
+	list_for_each (t, &p->threads, thread_node) {
 		task_clear_work(t, WORK_STOP);
 		task_set_work(t, WORK_SIGNAL); /* somebody reports */
 	}
@@ -83,14 +84,15 @@ static bool task_takes(const struct task *t, int sig)
 	return ts && t->state != TASK_DEAD && (sig == SIGKILL || !(ts->blocked & SIGBIT(sig)));
 }
 
-/* The thread that is to take a process-wide signal: current, the leader, or any that does not block it. */
+/* The thread that is to take a process-wide signal: current, the leader, or any that does not block
+ * it. */
 static struct task *signal_pick_task(struct process *p, int sig)
 {
 	struct task *t;
 
 	if (current && current->process == p && task_takes(current, sig))
 		return current;
-	list_for_each(t, &p->threads, thread_node)
+	list_for_each (t, &p->threads, thread_node)
 		if (task_takes(t, sig))
 			return t;
 	return NULL;
@@ -122,14 +124,15 @@ static void signal_kill_locked(struct process *p)
 	p->signals->pending.set |= SIGBIT(SIGKILL);
 	stop_end(p);
 	p->signals->notify_parent = 0; /* its death is what the parent hears of */
-	list_for_each(t, &p->threads, thread_node) {
+	list_for_each (t, &p->threads, thread_node) {
 		task_set_work(t, WORK_SIGNAL | WORK_KILLED);
 		sched_kick(t);
 	}
 }
 
 /* t NULL: to the process. */
-static int signal_send_locked(struct process *p, struct task *t, int sig, const struct siginfo *info)
+static int signal_send_locked(struct process *p, struct task *t, int sig,
+			      const struct siginfo *info)
 {
 	bool from_outside = !current || !current->process || current->process->pids != p->pids;
 	struct task_signals *ts = t ? t->signals : NULL;
@@ -157,8 +160,9 @@ static int signal_send_locked(struct process *p, struct task *t, int sig, const 
 	} else {
 		/* sigtimedwait and signalfd sleep on blocked signals: they look again. */
 		struct task *waiter;
-		list_for_each(waiter, &p->threads, thread_node)
-			if (waiter->signals && ((struct task_signals *)waiter->signals)->waiting & SIGBIT(sig))
+		list_for_each (waiter, &p->threads, thread_node)
+			if (waiter->signals &&
+			    ((struct task_signals *)waiter->signals)->waiting & SIGBIT(sig))
 				sched_wake(waiter);
 	}
 	return 0;
@@ -238,7 +242,8 @@ bool signal_may(const struct process *target, int sig)
 	rcu_read_lock();
 	leader = rcu_dereference(target->leader);
 	t = leader ? rcu_dereference(leader->cred) : NULL;
-	same = !t || c->euid == t->suid || c->euid == t->uid || c->uid == t->suid || c->uid == t->uid;
+	same = !t || c->euid == t->suid || c->euid == t->uid || c->uid == t->suid ||
+	       c->uid == t->uid;
 	rcu_read_unlock();
 	if (same || may(target->pids->owner, CAP_KILL))
 		return true;
@@ -277,7 +282,7 @@ static int kill_group(struct process_group *g, int sig, struct siginfo *info)
 	int result = -ESRCH;
 
 	spin_lock(&tree_lock);
-	list_for_each(p, &g->members, group_node) {
+	list_for_each (p, &g->members, group_node) {
 		int err = kill_one(p, sig, info);
 		if (!err || result == -ESRCH)
 			result = err;
@@ -294,7 +299,7 @@ static int kill_everyone(int sig, struct siginfo *info)
 	int result = -ESRCH;
 
 	spin_lock(&tree_lock);
-	list_for_each(p, &table->all, table_node) {
+	list_for_each (p, &table->all, table_node) {
 		int err;
 		if (p == current->process || p == table->init)
 			continue;

@@ -24,7 +24,9 @@
 #define INIT_ARGS_MAX 32
 
 static struct pid_table own_pids; /* until container/ brings the host's */
-static struct uts own_uts = { .lock = SPINLOCK_INIT(RANK_PID), .hostname = "skerry", .domainname = "(none)" };
+static struct uts own_uts = { .lock = SPINLOCK_INIT(RANK_PID),
+			      .hostname = "skerry",
+			      .domainname = "(none)" };
 
 struct init_args {
 	char text[sizeof(boot_info.cmdline)];
@@ -124,7 +126,8 @@ static int init_create(struct process **out_p, struct task **out_t)
 static int init_load(struct task *t, struct exec *x, const char *path, const char *const *argv)
 {
 	static const char *const env[] = { "HOME=/", "TERM=linux", NULL };
-	const struct exec_strings args = { .kernel = true, .list = argv }, envp = { .kernel = true, .list = env };
+	const struct exec_strings args = { .kernel = true, .list = argv },
+				  envp = { .kernel = true, .list = env };
 	struct trapframe frame;
 	int err;
 

@@ -29,7 +29,7 @@ char process_state_letter(struct process *p)
 		return 'T';
 	/* Any running thread makes it R, as the leader's state would on Linux for most programs. */
 	spin_lock(&p->signal_lock);
-	list_for_each(t, &p->threads, thread_node) {
+	list_for_each (t, &p->threads, thread_node) {
 		letter = task_letter(t);
 		if (letter == 'R')
 			break;
@@ -53,6 +53,8 @@ void process_summarise(struct process *p, struct process_summary *s)
 		as = p->leader->aspace;
 	}
 	if (as && p->state == PROCESS_ALIVE)
-		s->rss_bytes = (READ_ONCE(as->rss_anon) + READ_ONCE(as->rss_file) + READ_ONCE(as->rss_shmem)) * PAGE_SIZE;
+		s->rss_bytes = (READ_ONCE(as->rss_anon) + READ_ONCE(as->rss_file) +
+				READ_ONCE(as->rss_shmem)) *
+			       PAGE_SIZE;
 	spin_unlock(&tree_lock);
 }

@@ -6,22 +6,25 @@
 #include "proc/sigtimer.h"
 #include "syscalls.h"
 
-#define SA_KNOWN (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_RESTART | \
-		  SA_NODEFER | SA_RESETHAND)
+#define SA_KNOWN                                                                            \
+	(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_RESTART | \
+	 SA_NODEFER | SA_RESETHAND)
 
 /* What becomes of pending signals when their action is now to ignore them (POSIX.1, 2.4.3). */
 static void action_set(struct process *p, int sig, const struct sigaction_kernel *a)
 {
 	struct task *t;
-	bool ignored = a->handler == SIG_IGN || (a->handler == SIG_DFL && (SIGBIT(sig) & SIGSET_IGNORED));
+	bool ignored =
+		a->handler == SIG_IGN || (a->handler == SIG_DFL && (SIGBIT(sig) & SIGSET_IGNORED));
 
 	p->signals->hand->action[sig - 1] = *a;
 	if (!ignored)
 		return;
 	sigpending_remove(p, &p->signals->pending, SIGBIT(sig));
-	list_for_each(t, &p->threads, thread_node)
+	list_for_each (t, &p->threads, thread_node)
 		if (t->signals)
-			sigpending_remove(p, &((struct task_signals *)t->signals)->pending, SIGBIT(sig));
+			sigpending_remove(p, &((struct task_signals *)t->signals)->pending,
+					  SIGBIT(sig));
 }
 
 s64 sys_rt_sigaction(int sig, uaddr_t new, uaddr_t old, size_t size)
@@ -31,7 +34,7 @@ s64 sys_rt_sigaction(int sig, uaddr_t new, uaddr_t old, size_t size)
 
 	if (size != sizeof(sigset_t))
 		return -EINVAL;
-	if (new && get_user(&n, new))
+	if (new &&get_user(&n, new))
 		return -EFAULT;
 	if (sig < 1 || sig > NSIG || (new && (SIGBIT(sig) & SIGSET_UNBLOCKABLE)))
 		return -EINVAL;

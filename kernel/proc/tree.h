@@ -44,7 +44,8 @@ void session_destroy_unused(struct session *s, struct process_group *g);
 void session_start(struct session *s, struct process_group *g, struct process *p);
 void group_add(struct process_group *g, struct process *p);
 void group_remove(struct process *p); /* p->group, which may be freed; nothing if NULL */
-/* p ends or moves away from its parent: groups that become orphaned and have stopped members hear of it. */
+/* p ends or moves away from its parent: groups that become orphaned and have stopped members hear
+ * of it. */
 void job_parent_left(struct process *child, struct process *ending);
 /* p, a session leader, ends. Takes tree_lock itself. */
 void session_leader_exit(struct process *p);

@@ -32,7 +32,7 @@ static struct user *user_find(struct owner *o, u32 uid)
 {
 	struct user *u;
 
-	hlist_for_each(u, user_bucket(o, uid), node)
+	hlist_for_each (u, user_bucket(o, uid), node)
 		if (u->owner == o && u->uid == uid)
 			return u;
 	return NULL;

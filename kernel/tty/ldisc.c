@@ -21,12 +21,12 @@
 #include "lib/string.h"
 #include "tty/tty.h"
 
-#define SIGINT 2
-#define SIGQUIT 3
-#define SIGTSTP 20
-#define SIGTTIN 21
-#define SIGTTOU 22
-#define DISABLED 0 /* _POSIX_VDISABLE */
+#define SIGINT	     2
+#define SIGQUIT	     3
+#define SIGTSTP	     20
+#define SIGTTIN	     21
+#define SIGTTOU	     22
+#define DISABLED     0 /* _POSIX_VDISABLE */
 #define CTRL_MASK(c) ((c) ^ 0100)
 
 /* --- the ring; L is held --- */
@@ -219,7 +219,8 @@ static void erase_one(struct tty *t)
 
 static bool word_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (u8)c >= 128;
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || (u8)c >= 128;
 }
 
 static void erase_word(struct tty *t)
@@ -267,7 +268,8 @@ static void reprint(struct tty *t)
 /* True: c edited the line, or ended it. */
 static bool canonical_special(struct tty *t, char c)
 {
-	if (is_cc(t, c, VERASE) || (is_cc(t, c, VWERASE) && flag(t, IEXTEN)) || is_cc(t, c, VKILL)) {
+	if (is_cc(t, c, VERASE) || (is_cc(t, c, VWERASE) && flag(t, IEXTEN)) ||
+	    is_cc(t, c, VKILL)) {
 		if (t->head == t->line_start)
 			return true;
 		if (is_cc(t, c, VERASE))
@@ -487,12 +489,15 @@ static int wait_input(struct file *f, struct tty *t, u64 want)
 
 		if (tty_file_dead(f))
 			return 0;
-		if (flag(t, ICANON) ? t->lines > 0 : used >= MIN((u64)vmin, want) && (used || (!vmin && !vtime)))
+		if (flag(t, ICANON) ? t->lines > 0
+				    : used >= MIN((u64)vmin, want) && (used || (!vmin && !vtime)))
 			return 0;
 		if (f->flags & O_NONBLOCK)
 			return used && !flag(t, ICANON) ? 0 : -EAGAIN;
-		if (vmin && vtime && used && !flag(t, ICANON) && (t->head != seen || deadline == KTIME_NEVER)) {
-			deadline = ktime_get() + vtime * 100 * NSEC_PER_MSEC; /* between characters */
+		if (vmin && vtime && used && !flag(t, ICANON) &&
+		    (t->head != seen || deadline == KTIME_NEVER)) {
+			deadline =
+				ktime_get() + vtime * 100 * NSEC_PER_MSEC; /* between characters */
 			seen = t->head;
 		}
 		err = waitq_sleep(&t->readable, &t->lock, SLEEP_INTERRUPTIBLE, deadline);
@@ -584,9 +589,9 @@ static int write_chunk(struct file *f, struct tty *t, const char *s, size_t n, s
 		*done += put_processed(t, s + *done, n - *done);
 		if (*done == n)
 			break;
-		err = f->flags & O_NONBLOCK
-			      ? -EAGAIN
-			      : waitq_sleep(&t->writable, &t->lock, SLEEP_INTERRUPTIBLE, KTIME_NEVER);
+		err = f->flags & O_NONBLOCK ? -EAGAIN
+					    : waitq_sleep(&t->writable, &t->lock,
+							  SLEEP_INTERRUPTIBLE, KTIME_NEVER);
 		if (err)
 			break;
 	}
@@ -622,7 +627,9 @@ u32 ldisc_poll(struct tty *t, struct file *f)
 	u32 events = 0;
 
 	spin_lock(&t->lock);
-	if (flag(t, ICANON) ? t->lines > 0 : ring_used(t) >= MAX(t->termios.cc[VTIME] ? 1u : t->termios.cc[VMIN], 1u))
+	if (flag(t, ICANON)
+		    ? t->lines > 0
+		    : ring_used(t) >= MAX(t->termios.cc[VTIME] ? 1u : t->termios.cc[VMIN], 1u))
 		events |= POLLIN | POLLRDNORM;
 	if (!t->stopped && t->ops->room(t) >= 8)
 		events |= POLLOUT | POLLWRNORM;

@@ -22,29 +22,29 @@
 #include "mm/slab.h"
 #include "tty/tty.h"
 
-#define PTY_MAX 4096
+#define PTY_MAX	     4096
 #define DEVPTS_MAGIC 0x1cd1
-#define TIOCGPTN 0x80045430
-#define TIOCSPTLCK 0x40045431
-#define TIOCGPTLCK 0x80045439
-#define TIOCGPTPEER 0x5441
-#define TIOCPKT 0x5420
-#define TIOCSIG 0x40045436
+#define TIOCGPTN     0x80045430
+#define TIOCSPTLCK   0x40045431
+#define TIOCGPTLCK   0x80045439
+#define TIOCGPTPEER  0x5441
+#define TIOCPKT	     0x5420
+#define TIOCSIG	     0x40045436
 
 struct pty {
-	struct tty slave;          /* embeds the reference count; its lock: L */
-	struct owner *owner;       /* constant */
-	u64 number;                /* constant */
-	u32 uid, gid;              /* constant: of the slave's name */
-	char *ring;                /* L: from the slave to the master */
-	u32 head, tail;            /* L */
-	bool master_open, locked;  /* L */
-	bool slave_was_open;       /* L */
+	struct tty slave;		 /* embeds the reference count; its lock: L */
+	struct owner *owner;		 /* constant */
+	u64 number;			 /* constant */
+	u32 uid, gid;			 /* constant: of the slave's name */
+	char *ring;			 /* L: from the slave to the master */
+	u32 head, tail;			 /* L */
+	bool master_open, locked;	 /* L */
+	bool slave_was_open;		 /* L */
 	struct waitq readable, writable; /* of the master; L */
 };
 
 static struct slab_cache *pty_cache;
-static struct idmap numbers;       /* table_lock; readers RCU */
+static struct idmap numbers; /* table_lock; readers RCU */
 static spinlock_t table_lock = SPINLOCK_INIT(RANK_DEVICE);
 
 static struct pty *pty_of_tty(struct tty *t)
@@ -242,7 +242,8 @@ static s64 master_read(struct file *f, struct uio *u, u64 *pos)
 		else if (f->flags & O_NONBLOCK)
 			err = -EAGAIN;
 		else
-			err = waitq_sleep(&p->readable, &p->slave.lock, SLEEP_INTERRUPTIBLE, KTIME_NEVER);
+			err = waitq_sleep(&p->readable, &p->slave.lock, SLEEP_INTERRUPTIBLE,
+					  KTIME_NEVER);
 	}
 	spin_unlock(&p->slave.lock);
 	return err ? err : master_take(p, u);
@@ -264,7 +265,8 @@ static s64 master_type(struct file *f, struct pty *p, const char *s, size_t n)
 		}
 		spin_lock(&p->slave.lock);
 		if (p->slave.head - p->slave.tail >= TTY_BUFFER - 1)
-			err = waitq_sleep(&p->writable, &p->slave.lock, SLEEP_INTERRUPTIBLE, KTIME_NEVER);
+			err = waitq_sleep(&p->writable, &p->slave.lock, SLEEP_INTERRUPTIBLE,
+					  KTIME_NEVER);
 		spin_unlock(&p->slave.lock);
 	}
 }
@@ -444,14 +446,16 @@ static const struct pseudo_dir_ops pts_node = {
 	.owner = pts_node_owner,
 };
 
-static int pts_lookup(void *object, const char *name, size_t len, struct pseudo_entry *e, void **child)
+static int pts_lookup(void *object, const char *name, size_t len, struct pseudo_entry *e,
+		      void **child)
 {
 	const struct owner *owner = ((struct superblock *)object)->owner;
 	struct pty *p;
 	u64 n;
 
 	if (!strcmp(name, "ptmx")) {
-		*e = (struct pseudo_entry){ .mode = S_IFCHR | 0666, .rdev = makedev(TTY_ALT_MAJOR, 2) };
+		*e = (struct pseudo_entry){ .mode = S_IFCHR | 0666,
+					    .rdev = makedev(TTY_ALT_MAJOR, 2) };
 		*child = object;
 		return 0;
 	}
@@ -460,7 +464,9 @@ static int pts_lookup(void *object, const char *name, size_t len, struct pseudo_
 	p = pty_find(owner, n);
 	if (!p)
 		return -ENOENT;
-	*e = (struct pseudo_entry){ .mode = S_IFCHR | 0620, .rdev = p->slave.rdev, .counted_by = &pts_node };
+	*e = (struct pseudo_entry){ .mode = S_IFCHR | 0620,
+				    .rdev = p->slave.rdev,
+				    .counted_by = &pts_node };
 	*child = p;
 	return 0;
 }
@@ -477,7 +483,8 @@ static bool pts_next(void *object, u64 *cookie, char *name, size_t size, u32 *mo
 		return strlcpy(name, "ptmx", size);
 	n = *cookie - 1;
 	rcu_read_lock();
-	while ((p = radix_next(&numbers.ids, &n)) && (p->owner != owner || !READ_ONCE(p->master_open)))
+	while ((p = radix_next(&numbers.ids, &n)) &&
+	       (p->owner != owner || !READ_ONCE(p->master_open)))
 		n++;
 	rcu_read_unlock();
 	*cookie = n + 1;
@@ -501,8 +508,12 @@ const struct fs_type devpts_type = {
 };
 
 #define DEV(major, minor) ((minor) | (u64)(major) << 8)
-static const struct pseudo_entry ptmx_entry = { .name = "ptmx", .mode = S_IFCHR | 0666, .rdev = DEV(TTY_ALT_MAJOR, 2) };
-static const struct pseudo_entry pts_entry = { .name = "pts", .mode = S_IFDIR | 0755, .dir = &pts_dir };
+static const struct pseudo_entry ptmx_entry = { .name = "ptmx",
+						.mode = S_IFCHR | 0666,
+						.rdev = DEV(TTY_ALT_MAJOR, 2) };
+static const struct pseudo_entry pts_entry = { .name = "pts",
+					       .mode = S_IFDIR | 0755,
+					       .dir = &pts_dir };
 
 void pty_init(void)
 {

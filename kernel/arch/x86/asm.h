@@ -4,11 +4,11 @@
 #define ARCH_ASM_H
 
 /* struct cpu, struct task */
-#define CPU_TASK       8
-#define CPU_KSTACK_TOP 16
-#define CPU_USER_RSP   24
+#define CPU_TASK	8
+#define CPU_KSTACK_TOP	16
+#define CPU_USER_RSP	24
 #define TASK_KERNEL_RSP 0
-#define TASK_WORK      16
+#define TASK_WORK	16
 
 /* struct trapframe */
 #define FRAME_R11    48
@@ -22,6 +22,8 @@
 #define IST_BYTES 4096
 
 #ifdef __ASSEMBLER__
+/* Assembler from here on. */
+/* clang-format off */
 /*
  * STAC and CLAC are undefined without SMAP: three bytes of nothing until
  * uaccess_init() puts the instruction there (0f 01 ca, 0f 01 cb).

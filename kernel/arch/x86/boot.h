@@ -18,11 +18,12 @@ struct boot_info {
 	char cmdline[2048];
 	struct boot_range ram[BOOT_RANGES_MAX]; /* usable, sorted, not overlapping */
 	unsigned ram_count;
-	struct boot_range reserved[BOOT_RANGES_MAX]; /* inside ram: kernel image, initrd, boot data */
+	struct boot_range
+		reserved[BOOT_RANGES_MAX]; /* inside ram: kernel image, initrd, boot data */
 	unsigned reserved_count;
 	paddr_t initrd_start, initrd_end; /* 0, 0: none */
-	paddr_t rsdp;                     /* 0: scan */
-	const char *loader;               /* "pvh", "multiboot2" */
+	paddr_t rsdp;			  /* 0: scan */
+	const char *loader;		  /* "pvh", "multiboot2" */
 };
 
 extern struct boot_info boot_info;

@@ -10,19 +10,19 @@
 #include "core/cpu.h"
 
 /* Model-specific registers (SDM vol. 4) and control-register bits (vol. 3, 2.5). */
-#define MSR_APIC_BASE      0x1b
+#define MSR_APIC_BASE	   0x1b
 #define MSR_TSC_DEADLINE   0x6e0
-#define MSR_X2APIC         0x800
-#define MSR_PAT            0x277
-#define MSR_EFER           0xc0000080
-#define MSR_STAR           0xc0000081
-#define MSR_LSTAR          0xc0000082
-#define MSR_CSTAR          0xc0000083
-#define MSR_SFMASK         0xc0000084
-#define MSR_FS_BASE        0xc0000100
-#define MSR_GS_BASE        0xc0000101
+#define MSR_X2APIC	   0x800
+#define MSR_PAT		   0x277
+#define MSR_EFER	   0xc0000080
+#define MSR_STAR	   0xc0000081
+#define MSR_LSTAR	   0xc0000082
+#define MSR_CSTAR	   0xc0000083
+#define MSR_SFMASK	   0xc0000084
+#define MSR_FS_BASE	   0xc0000100
+#define MSR_GS_BASE	   0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
-#define MSR_TSC_AUX        0xc0000103
+#define MSR_TSC_AUX	   0xc0000103
 
 #define CR0_MP BIT(1)
 #define CR0_EM BIT(2)
@@ -31,8 +31,8 @@
 #define CR0_WP BIT(16)
 #define CR0_AM BIT(18)
 
-#define CR4_MCE        BIT(6)
-#define CR4_PGE        BIT(7)
+#define CR4_MCE	       BIT(6)
+#define CR4_PGE	       BIT(7)
 #define CR4_OSFXSR     BIT(9)
 #define CR4_OSXMMEXCPT BIT(10)
 #define CR4_UMIP       BIT(11)
@@ -45,12 +45,12 @@
 #define EFER_NXE BIT(11)
 
 /* Interrupt vectors. 0..31 are exceptions, 32..47 the masked legacy PICs' strays. */
-#define VECTOR_LEGACY       0x20
+#define VECTOR_LEGACY	    0x20
 #define VECTOR_DEVICE_FIRST 0x30
 #define VECTOR_DEVICE_LAST  0xef
-#define VECTOR_TIMER        0xf0
-#define VECTOR_IPI          0xf1
-#define VECTOR_SPURIOUS     0xff
+#define VECTOR_TIMER	    0xf0
+#define VECTOR_IPI	    0xf1
+#define VECTOR_SPURIOUS	    0xff
 
 /* Interrupt stacks (SDM vol. 3, 6.14.5): entry.S finds the CPU at the top of one. */
 enum { IST_NMI = 1, IST_DOUBLE_FAULT, IST_MACHINE_CHECK, IST_COUNT = IST_MACHINE_CHECK };
@@ -65,7 +65,7 @@ struct tss { /* SDM vol. 3, 7.7 */
 	u16 reserved3, io_bitmap;
 } __packed;
 
-#define GDT_TSS     0x38
+#define GDT_TSS	    0x38
 #define GDT_ENTRIES 9
 
 /* All that a CPU has. The stacks come first: they are aligned to their size. */
@@ -78,14 +78,14 @@ struct cpu_arch {
 	struct {
 		struct aspace *as; /* NULL: kernel addresses */
 		u64 start, end;
-		bool strict;       /* lazy CPUs drop `as` */
+		bool strict; /* lazy CPUs drop `as` */
 	} flush __cacheline;
-	u64 flush_pending;         /* atomic: bits of the CPUs that have not answered */
-	u64 flush_from;            /* atomic: bits of the CPUs that ask this one */
-	u32 lazy;                  /* atomic: enum lazy_state (tlb.c) */
+	u64 flush_pending; /* atomic: bits of the CPUs that have not answered */
+	u64 flush_from;	   /* atomic: bits of the CPUs that ask this one */
+	u32 lazy;	   /* atomic: enum lazy_state (tlb.c) */
 	/* fpu.c */
-	bool fpu_live;             /* CR0.TS is clear: the registers are current's */
-	void *fpu_owner;           /* whose state the registers (still) hold */
+	bool fpu_live;	 /* CR0.TS is clear: the registers are current's */
+	void *fpu_owner; /* whose state the registers (still) hold */
 };
 
 static inline struct cpu_arch *this_arch(void)
@@ -125,9 +125,9 @@ struct cpu_features {
 extern struct cpu_features cpu_has;
 
 /* cpu.c */
-void cpu_early_init(void);             /* boot CPU: features, its struct cpu, %gs */
+void cpu_early_init(void); /* boot CPU: features, its struct cpu, %gs */
 void cpu_prepare(struct cpu_arch *a, unsigned id);
-void cpu_load(struct cpu_arch *a);     /* on that CPU: tables, %gs, syscall registers */
+void cpu_load(struct cpu_arch *a); /* on that CPU: tables, %gs, syscall registers */
 
 /* main/main.c */
 void kernel_main(void) __noreturn;
@@ -144,7 +144,7 @@ void tlb_serve(void);
 void mmu_flush_all(void); /* of this CPU, global pages too */
 
 /* trap.c, entry.S */
-extern u64 trap_stubs[256];            /* 16 bytes each */
+extern u64 trap_stubs[256]; /* 16 bytes each */
 void idt_init(void);
 void idt_load(void);
 void syscall_entry(void);
@@ -154,16 +154,16 @@ void syscall_slow(struct trapframe *f);
 void trap_bad_return(struct trapframe *f);
 
 /* uaccess.c */
-void uaccess_init(void);               /* patches STAC and CLAC in */
+void uaccess_init(void); /* patches STAC and CLAC in */
 bool extable_fixup(struct trapframe *f);
 bool extable_may_sleep(u64 rip, bool *sleeps);
 
 /* fpu.c */
 void fpu_init(void);
 void fpu_init_cpu(void);
-bool fpu_trap(void);                   /* #NM */
+bool fpu_trap(void); /* #NM */
 void fpu_switch(struct task *prev, struct task *next);
-int fpu_exception_code(bool simd);     /* si_code of #MF or #XM */
+int fpu_exception_code(bool simd); /* si_code of #MF or #XM */
 
 /* apic.c */
 void apic_init(void);
@@ -172,7 +172,7 @@ void apic_eoi(void);
 void apic_send(u32 apic_id, u32 command);
 u32 apic_id(void);
 void apic_timer_interrupt(void);
-u32 apic_timer_count(void);            /* counts down from 2^32-1 during calibration */
+u32 apic_timer_count(void); /* counts down from 2^32-1 during calibration */
 void apic_timer_set_frequency(u64 hz);
 #define APIC_INIT    0x4500
 #define APIC_STARTUP 0x4600
@@ -194,10 +194,10 @@ struct machine { /* what the firmware's tables say */
 	unsigned ioapic_count;
 	struct irq_override isa[16];
 	paddr_t hpet;
-	u16 pm_timer;           /* port; 0: none */
+	u16 pm_timer; /* port; 0: none */
 	bool pm_timer_32;
-	u16 pm1a_control;       /* port; 0: none (FADT) */
-	paddr_t sleep_control;  /* hardware-reduced ACPI; 0: none */
+	u16 pm1a_control;	/* port; 0: none (FADT) */
+	paddr_t sleep_control;	/* hardware-reduced ACPI; 0: none */
 	paddr_t reset_register; /* memory-mapped; 0: none */
 	u16 reset_port;
 	u8 reset_value;

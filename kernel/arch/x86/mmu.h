@@ -20,16 +20,19 @@
 
 struct aspace;
 
-#define USER_END       0x00007ffffffff000ull /* first address that is not a user's */
-#define DIRECT_MAP     0xffff800000000000ull
-#define PAGE_ARRAY     0xffffc00000000000ull
-#define VSPACE_START   0xffffc80000000000ull
-#define VSPACE_END     0xffffca0000000000ull
-#define MMIO_START     0xffffca0000000000ull
-#define MMIO_END       0xffffca8000000000ull
-#define KERNEL_BASE    0xffffffff80000000ull
+#define USER_END     0x00007ffffffff000ull /* first address that is not a user's */
+#define DIRECT_MAP   0xffff800000000000ull
+#define PAGE_ARRAY   0xffffc00000000000ull
+#define VSPACE_START 0xffffc80000000000ull
+#define VSPACE_END   0xffffca0000000000ull
+#define MMIO_START   0xffffca0000000000ull
+#define MMIO_END     0xffffca8000000000ull
+#define KERNEL_BASE  0xffffffff80000000ull
 
-static inline void *phys_to_virt(paddr_t p) { return (void *)(DIRECT_MAP + p); }
+static inline void *phys_to_virt(paddr_t p)
+{
+	return (void *)(DIRECT_MAP + p);
+}
 paddr_t virt_to_phys(const void *v); /* of the direct map or the kernel image */
 
 /* Page-table entries. Bits 9-11 and 52-58 are ours. */
@@ -37,19 +40,25 @@ typedef u64 pte_t;
 #define PTE_PRESENT  (1ull << 0)
 #define PTE_WRITE    (1ull << 1)
 #define PTE_USER     (1ull << 2)
-#define PTE_PWT      (1ull << 3)
-#define PTE_PCD      (1ull << 4)
+#define PTE_PWT	     (1ull << 3)
+#define PTE_PCD	     (1ull << 4)
 #define PTE_ACCESSED (1ull << 5)
 #define PTE_DIRTY    (1ull << 6)
 #define PTE_LARGE    (1ull << 7)
 #define PTE_GLOBAL   (1ull << 8)
 #define PTE_SPECIAL  (1ull << 9) /* no struct page is counted behind this (vDSO data, zero page) */
-#define PTE_NX       (1ull << 63)
+#define PTE_NX	     (1ull << 63)
 #define PTE_ADDRESS  0x000ffffffffff000ull
 #define PT_ENTRIES   512
 
-static inline pte_t pte_make(paddr_t p, u64 flags) { return p | flags; }
-static inline paddr_t pte_address(pte_t e) { return e & PTE_ADDRESS; }
+static inline pte_t pte_make(paddr_t p, u64 flags)
+{
+	return p | flags;
+}
+static inline paddr_t pte_address(pte_t e)
+{
+	return e & PTE_ADDRESS;
+}
 /* Index into the table of `level` (4: top .. 1: pages). */
 static inline unsigned pt_index(u64 va, unsigned level)
 {
@@ -57,14 +66,15 @@ static inline unsigned pt_index(u64 va, unsigned level)
 }
 
 extern pte_t kernel_pml4[PT_ENTRIES];
-void mmu_init(void);                 /* the final kernel map; after the boot map, before page_init */
-void mmu_init_cpu(void);             /* CR0, CR4, EFER, PAT of this CPU */
+void mmu_init(void);	 /* the final kernel map; after the boot map, before page_init */
+void mmu_init_cpu(void); /* CR0, CR4, EFER, PAT of this CPU */
 /* After boot: i = 0: init.text, 1: init.data are unmapped, and their memory may be used. */
 void mmu_release_init(paddr_t *start, paddr_t *end, unsigned i);
 /* Fills the upper half of a fresh (zeroed) top-level table. */
 void mmu_copy_kernel_half(pte_t *pml4);
 
-/* Maps one page of kernel virtual space (VSPACE). The tables in between exist or are made: -ENOMEM. */
+/* Maps one page of kernel virtual space (VSPACE). The tables in between exist or are made: -ENOMEM.
+ */
 int kernel_map_page(u64 va, paddr_t pa, u64 flags);
 paddr_t kernel_unmap_page(u64 va); /* the page that was there; the caller flushes */
 /* The same for many pages, with large ones where both addresses are aligned; never unmapped. */

@@ -13,9 +13,9 @@
 #include "core/cpu.h"
 
 #define CPU_REQ_RESCHED BIT(0) /* look at the run queue (also: wake from halt; RCU) */
-#define CPU_REQ_TLB     BIT(1) /* serve the TLB shootdown queue */
-#define CPU_REQ_CALL    BIT(2) /* run the posted function */
-#define CPU_REQ_STOP    BIT(3) /* panic: print the backtrace if asked, and halt */
+#define CPU_REQ_TLB	BIT(1) /* serve the TLB shootdown queue */
+#define CPU_REQ_CALL	BIT(2) /* run the posted function */
+#define CPU_REQ_STOP	BIT(3) /* panic: print the backtrace if asked, and halt */
 
 /*
  * Sends the other CPUs on their way. Each runs init(), and when smp_wait_others()
@@ -28,6 +28,6 @@ void smp_serve_requests(void); /* of this CPU */
 /* Runs fn(arg) on every CPU, this one included, and waits for all. fn must not sleep. */
 void smp_call_all(void (*fn)(void *arg), void *arg);
 void smp_nmi_backtrace(unsigned cpu); /* make it print its backtrace, even with interrupts off */
-void smp_stop_others(void);           /* panic */
+void smp_stop_others(void);	      /* panic */
 
 #endif

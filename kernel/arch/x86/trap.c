@@ -138,7 +138,8 @@ static void fault_user(struct trapframe *f, u64 address)
 	} else {
 		sig = SIGSEGV;
 		code = SEGV_MAPERR;
-		f->error |= FAULT_PRESENT; /* as Linux: says nothing of what the kernel has mapped */
+		f->error |=
+			FAULT_PRESENT; /* as Linux: says nothing of what the kernel has mapped */
 	}
 	signal_fault(sig, code, address, TRAP_PAGE_FAULT, f->error | FAULT_USER);
 }

@@ -11,13 +11,15 @@
 #include "core/errno.h"
 #include "lib/types.h"
 
-int copy_from_user(void *dst, uaddr_t src, size_t n) __must_check; /* 0 or -EFAULT; dst is then undefined */
+int copy_from_user(void *dst, uaddr_t src,
+		   size_t n) __must_check; /* 0 or -EFAULT; dst is then undefined */
 int copy_to_user(uaddr_t dst, const void *src, size_t n) __must_check;
 /* As above, but return how many bytes could NOT be copied (0: all were). */
 size_t copy_from_user_partial(void *dst, uaddr_t src, size_t n);
 size_t copy_to_user_partial(uaddr_t dst, const void *src, size_t n);
 int clear_user(uaddr_t dst, size_t n) __must_check;
-/* Copies a string with its NUL: its length without it, -EFAULT, or -ENAMETOOLONG if none in `size`. */
+/* Copies a string with its NUL: its length without it, -EFAULT, or -ENAMETOOLONG if none in `size`.
+ */
 s64 copy_string_from_user(char *dst, uaddr_t src, size_t size) __must_check;
 /* Atomic 32-bit accesses for futexes, aligned; they may fault (-EFAULT). */
 int user_load_u32(uaddr_t a, u32 *value) __must_check;

@@ -10,8 +10,8 @@
 
 struct vdso_data {
 	u32 seq;
-	u32 has_rdtscp;  /* TSC_AUX holds the CPU's number */
-	u64 tsc_base;    /* as in clock.c */
+	u32 has_rdtscp; /* TSC_AUX holds the CPU's number */
+	u64 tsc_base;	/* as in clock.c */
 	u64 tsc_mult;
 	s64 wall_offset; /* realtime - monotonic, ns */
 };
