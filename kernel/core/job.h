@@ -45,8 +45,8 @@ int group_find(u32 pgid, struct process_group **out);
  */
 void group_signal(struct process_group *g, int sig);
 bool group_is_orphaned(
-bool current_group_is_orphaned(void); /* takes the tree lock */
 	struct process_group *g); /* no member has a parent in the session outside it */
+bool current_group_is_orphaned(void); /* the same of current's, taking the tree lock itself */
 /* The terminal of s hung up: SIGHUP then SIGCONT to the leader and the foreground group. */
 void session_hangup(struct session *s, struct process_group *foreground);
 /* Would sig be ignored or blocked by current? (tty reads and writes in the background) */
