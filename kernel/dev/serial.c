@@ -45,6 +45,11 @@ static void serial_log(const char *s, size_t n)
 	}
 }
 
+static size_t serial_screen_room(void)
+{
+	return 64; /* it polls */
+}
+
 static void serial_screen_write(const char *s, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -52,7 +57,7 @@ static void serial_screen_write(const char *s, size_t n)
 }
 
 static struct log_device serial_log_device = { .name = "ttyS0", .write = serial_log };
-static const struct vc_screen serial_screen = { .write = serial_screen_write };
+static const struct vc_screen serial_screen = { .room = serial_screen_room, .write = serial_screen_write };
 
 void serial_init_early(void)
 {

@@ -28,13 +28,22 @@
 #include "tty/tty.h"
 
 #define FEATURE_MULTIPORT 2ull
-#define BUFFERS 4
-#define PORTS_MAX 16
-#define PORT_MAJOR 248
-#define CONTROL_BUFFERS 16
-#define CONTROL_SIZE 128
+#define BUFFERS		  4
+#define PORTS_MAX	  16
+#define PORT_MAJOR	  248
+#define CONTROL_BUFFERS	  16
+#define CONTROL_SIZE	  128
 
-enum { DEVICE_READY, PORT_ADD, PORT_REMOVE, PORT_READY, CONSOLE_PORT, RESIZE, PORT_OPEN, PORT_NAME };
+enum {
+	DEVICE_READY,
+	PORT_ADD,
+	PORT_REMOVE,
+	PORT_READY,
+	CONSOLE_PORT,
+	RESIZE,
+	PORT_OPEN,
+	PORT_NAME
+};
 
 struct control {
 	u32 id;
@@ -51,15 +60,15 @@ struct port {
 	u32 id;
 	char name[PSEUDO_NAME_MAX];
 	struct console *console;
-	spinlock_t lock;              /* L; RANK_VIRTQUEUE */
-	struct virtqueue *in, *out;   /* L */
-	struct list filled;           /* L: buffers with input, oldest first */
-	struct list idle;             /* L: free output buffers */
-	u32 in_flight;                /* L: output buffers with the device */
-	bool host_open;               /* L: somebody listens on the host's side */
-	bool host_was_open;           /* L */
+	spinlock_t lock;	    /* L; RANK_VIRTQUEUE */
+	struct virtqueue *in, *out; /* L */
+	struct list filled;	    /* L: buffers with input, oldest first */
+	struct list idle;	    /* L: free output buffers */
+	u32 in_flight;		    /* L: output buffers with the device */
+	bool host_open;		    /* L: somebody listens on the host's side */
+	bool host_was_open;	    /* L */
 	bool is_screen;
-	u32 opens;                    /* L: guest's open files */
+	u32 opens; /* L: guest's open files */
 	struct waitq readable, writable;
 	struct mutex reader, writer;
 	struct buffer buffers[2 * BUFFERS];
@@ -67,7 +76,7 @@ struct port {
 
 struct console {
 	struct virtio_device *device;
-	spinlock_t lock;              /* control queues; RANK_VIRTQUEUE */
+	spinlock_t lock; /* control queues; RANK_VIRTQUEUE */
 	struct virtqueue *control_in, *control_out;
 	struct port *port[PORTS_MAX];
 };
@@ -85,7 +94,8 @@ static void control_send(struct console *c, u32 id, u16 event, u16 value)
 		return;
 	*m = (struct control){ id, event, value };
 	spin_lock(&c->lock);
-	if (virtqueue_add(c->control_out, &(struct virtio_buffer){ virt_to_phys(m), sizeof(*m), false }, 1, m))
+	if (virtqueue_add(c->control_out,
+			  &(struct virtio_buffer){ virt_to_phys(m), sizeof(*m), false }, 1, m))
 		kfree(m);
 	else
 		virtqueue_kick(c->control_out);
@@ -158,6 +168,8 @@ static void port_out_done(struct virtqueue *q)
 	port_reap_output(p);
 	waitq_wake_all(&p->writable, POLLOUT | POLLWRNORM);
 	spin_unlock(&p->lock);
+	if (p->is_screen)
+		vc_screen_ready();
 }
 
 static int port_init(struct console *c, struct port *p, u32 id)
@@ -215,33 +227,35 @@ static void port_start(struct port *p)
 
 /* --- the screen --- */
 
-/* Without sleeping: what the device does not take in time is waited for by polling. */
+static size_t screen_room(void)
+{
+	struct port *p = screen_port;
+	size_t room;
+
+	spin_lock(&p->lock);
+	port_reap_output(p);
+	room = list_empty(&p->idle) ? 0 : PAGE_SIZE;
+	spin_unlock(&p->lock);
+	return room;
+}
+
+/* Into one buffer: screen_room() has said that there is one, and vc_lock keeps others out. */
 static void screen_write(const char *s, size_t n)
 {
 	struct port *p = screen_port;
+	struct buffer *b;
 
 	spin_lock(&p->lock);
-	while (n) {
-		struct buffer *b;
-		size_t k = MIN(n, PAGE_SIZE);
-
-		while (list_empty(&p->idle)) {
-			port_reap_output(p);
-			cpu_spin_wait();
-		}
-		b = list_first(&p->idle, struct buffer, node);
-		list_remove(&b->node);
-		memcpy(page_virt(b->page), s, k);
-		virtqueue_add(p->out, &(struct virtio_buffer){ page_phys(b->page), k, false }, 1, b);
-		p->in_flight++;
-		virtqueue_kick(p->out);
-		s += k;
-		n -= k;
-	}
+	b = list_first(&p->idle, struct buffer, node);
+	list_remove(&b->node);
+	memcpy(page_virt(b->page), s, n);
+	virtqueue_add(p->out, &(struct virtio_buffer){ page_phys(b->page), n, false }, 1, b);
+	p->in_flight++;
+	virtqueue_kick(p->out);
 	spin_unlock(&p->lock);
 }
 
-static const struct vc_screen virtio_screen = { .write = screen_write };
+static const struct vc_screen virtio_screen = { .room = screen_room, .write = screen_write };
 
 static void port_become_screen(struct port *p)
 {
@@ -300,7 +314,8 @@ static void control_handle(struct console *c, const struct control *m, size_t le
 
 static void control_offer(struct console *c, void *buf)
 {
-	virtqueue_add(c->control_in, &(struct virtio_buffer){ virt_to_phys(buf), CONTROL_SIZE, true }, 1, buf);
+	virtqueue_add(c->control_in,
+		      &(struct virtio_buffer){ virt_to_phys(buf), CONTROL_SIZE, true }, 1, buf);
 }
 
 static void control_in_done(struct virtqueue *q)
@@ -349,7 +364,8 @@ static void port_release(struct file *f)
 
 	spin_lock(&p->lock);
 	while (p->in_flight && p->host_open)
-		if (waitq_sleep(&p->writable, &p->lock, SLEEP_KILLABLE, ktime_get() + 10 * NSEC_PER_SEC))
+		if (waitq_sleep(&p->writable, &p->lock, SLEEP_KILLABLE,
+				ktime_get() + 10 * NSEC_PER_SEC))
 			break;
 	p->opens = 0;
 	spin_unlock(&p->lock);
@@ -389,7 +405,8 @@ static s64 port_read(struct file *f, struct uio *u, u64 *pos)
 	spin_unlock(&p->lock);
 	if (n || !b)
 		goto unlock;
-	n = uio_copy_out(u, (char *)page_virt(b->page) + b->taken, MIN(u->left, (u64)(b->length - b->taken)));
+	n = uio_copy_out(u, (char *)page_virt(b->page) + b->taken,
+			 MIN(u->left, (u64)(b->length - b->taken)));
 	if (n < 0)
 		goto unlock;
 	b->taken += n;
@@ -405,7 +422,8 @@ unlock:
 	return n;
 }
 
-/* A free output buffer, taken off the list: -EAGAIN, -EPIPE (nobody listens any more), -ERESTARTSYS. */
+/* A free output buffer, taken off the list: -EAGAIN, -EPIPE (nobody listens any more),
+ * -ERESTARTSYS. */
 static int port_free_buffer(struct file *f, struct port *p, struct buffer **out)
 {
 	int err = 0;
@@ -436,7 +454,8 @@ static void port_send(struct port *p, struct buffer *b, u32 n)
 {
 	spin_lock(&p->lock);
 	if (n) {
-		virtqueue_add(p->out, &(struct virtio_buffer){ page_phys(b->page), n, false }, 1, b);
+		virtqueue_add(p->out, &(struct virtio_buffer){ page_phys(b->page), n, false }, 1,
+			      b);
 		p->in_flight++;
 		virtqueue_kick(p->out);
 	} else {
@@ -517,14 +536,16 @@ static struct port *named_port(u64 id)
 	return p && p->name[0] && !p->is_screen ? p : NULL;
 }
 
-static int ports_lookup(void *object, const char *name, size_t len, struct pseudo_entry *e, void **child)
+static int ports_lookup(void *object, const char *name, size_t len, struct pseudo_entry *e,
+			void **child)
 {
 	for (u32 id = 0; id < PORTS_MAX; id++) {
 		struct port *p = named_port(id);
 
 		if (!p || strcmp(p->name, name))
 			continue;
-		*e = (struct pseudo_entry){ .mode = S_IFCHR | 0600, .rdev = makedev(PORT_MAJOR, id) };
+		*e = (struct pseudo_entry){ .mode = S_IFCHR | 0600,
+					    .rdev = makedev(PORT_MAJOR, id) };
 		*child = object;
 		return 0;
 	}
@@ -544,7 +565,9 @@ static bool ports_next(void *object, u64 *cookie, char *name, size_t size, u32 *
 
 static const struct pseudo_dir_ops ports_dir = { .lookup = ports_lookup, .next = ports_next };
 static const struct pseudo_entry ports_entry = {
-	.name = "virtio-ports", .mode = S_IFDIR | 0755, .dir = &ports_dir,
+	.name = "virtio-ports",
+	.mode = S_IFDIR | 0755,
+	.dir = &ports_dir,
 };
 
 /* --- probe --- */
@@ -554,7 +577,8 @@ static int control_init_queues(struct console *c)
 	int err = virtqueue_create(c->device, 2, CONTROL_BUFFERS, control_in_done, &c->control_in);
 
 	if (!err)
-		err = virtqueue_create(c->device, 3, CONTROL_BUFFERS, control_out_done, &c->control_out);
+		err = virtqueue_create(c->device, 3, CONTROL_BUFFERS, control_out_done,
+				       &c->control_out);
 	for (int i = 0; i < CONTROL_BUFFERS && !err; i++) {
 		void *buf = kmalloc(CONTROL_SIZE, 0);
 		if (buf)

@@ -14,6 +14,7 @@
 #include "mm/slab.h"
 #include "proc/process.h"
 #include "proc/signal.h"
+#include "tty/tty.h"
 #include "syscalls.h"
 
 /* --- names --- */
@@ -278,10 +279,12 @@ s64 sys_reboot(u32 magic1, u32 magic2, u32 cmd, uaddr_t arg)
 	case CMD_RESTART:
 	case CMD_RESTART2:
 		log_info("restarting\n");
+		vc_leave();
 		arch_reset();
 	case CMD_HALT:
 	case CMD_POWER_OFF:
 		log_info("power off\n");
+		vc_leave();
 		arch_power_off();
 	}
 	return -EINVAL;

@@ -9,10 +9,31 @@
 #define SIGTTOU 22
 
 enum {
-	TCGETS = 0x5401, TCSETS, TCSETSW, TCSETSF, TCGETA, TCSETA, TCSETAW, TCSETAF, TCSBRK, TCXONC, TCFLSH,
-	TIOCOUTQ = 0x5411, TIOCSTI, TIOCGWINSZ, TIOCSWINSZ, FIONREAD = 0x541b, TIOCGETD = 0x5424,
-	TCSBRKP = 0x5425, TIOCSETD = 0x5423, VT_ACTIVATE = 0x5606,
-	TCGETS2 = 0x802c542a, TCSETS2 = 0x402c542b, TCSETSW2 = 0x402c542c, TCSETSF2 = 0x402c542d,
+	TCGETS = 0x5401,
+	TCSETS,
+	TCSETSW,
+	TCSETSF,
+	TCGETA,
+	TCSETA,
+	TCSETAW,
+	TCSETAF,
+	TCSBRK,
+	TCXONC,
+	TCFLSH,
+	TIOCOUTQ = 0x5411,
+	TIOCSTI,
+	TIOCGWINSZ,
+	TIOCSWINSZ,
+	FIONREAD = 0x541b,
+	TIOCGETD = 0x5424,
+	TCSBRKP = 0x5425,
+	TIOCSETD = 0x5423,
+	VT_ACTIVATE = 0x5606,
+	VT_RESIZE = 0x5609,
+	TCGETS2 = 0x802c542a,
+	TCSETS2 = 0x402c542b,
+	TCSETSW2 = 0x402c542c,
+	TCSETSF2 = 0x402c542d,
 };
 
 struct termios2 {
@@ -125,6 +146,21 @@ static s64 put_count(struct tty *t, bool input, u64 arg)
 	return put_user(arg, &n);
 }
 
+/* VT_RESIZE (man 2 ioctl_console): the size of the screen that all consoles share. */
+static s64 resize_screen(u64 arg)
+{
+	struct {
+		u16 rows, cols, scrollback;
+	} size;
+
+	if (!may_host(CAP_SYS_TTY_CONFIG))
+		return -EPERM;
+	if (get_user(&size, arg))
+		return -EFAULT;
+	vc_set_screen_size(size.rows, size.cols);
+	return 0;
+}
+
 s64 tty_ioctl_common(struct file *f, struct tty *t, u32 cmd, u64 arg)
 {
 	switch (cmd) {
@@ -167,6 +203,8 @@ s64 tty_ioctl_common(struct file *f, struct tty *t, u32 cmd, u64 arg)
 	}
 	case TIOCSTI: /* typing for others is how terminals were hijacked: doc/abi.md */
 		return -EIO;
+	case VT_RESIZE:
+		return resize_screen(arg);
 	case VT_ACTIVATE:
 		return may_host(CAP_SYS_TTY_CONFIG) ? vc_show(arg) : -EPERM;
 	}

@@ -29,7 +29,7 @@ static struct slab_cache *file_cache;
 
 /* --- the object --- */
 
-void termios_default(struct termios *t)
+void termios_default(struct termios *t, u32 iflag)
 {
 	static const u8 cc[19] = {
 		[VINTR] = 3, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 21, [VEOF] = 4, [VMIN] = 1,
@@ -38,7 +38,7 @@ void termios_default(struct termios *t)
 	};
 
 	*t = (struct termios){
-		.iflag = ICRNL | IXON,
+		.iflag = ICRNL | IXON | iflag,
 		.oflag = OPOST | ONLCR,
 		.cflag = 0277 | 02000, /* B38400 CS8 CREAD HUPCL */
 		.lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
@@ -54,7 +54,7 @@ int tty_init_object(struct tty *t, const struct tty_ops *ops, u64 rdev, void *pr
 	t->ops = ops;
 	t->rdev = rdev;
 	t->private = private;
-	termios_default(&t->termios);
+	termios_default(&t->termios, t->ops->iflag);
 	waitq_init(&t->readable);
 	waitq_init(&t->writable);
 	mutex_init(&t->reader, RANK_TTY_LOCK);
@@ -210,7 +210,7 @@ static void hangup_locked(struct tty *t)
 		group_get(g);
 	spin_lock(&t->lock);
 	t->hangups++;
-	termios_default(&t->termios);
+	termios_default(&t->termios, t->ops->iflag);
 	ldisc_reset(t);
 	t->stopped = false;
 	waitq_wake_all(&t->readable, 0);

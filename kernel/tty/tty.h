@@ -25,6 +25,7 @@ struct tty_ops {
 	void (*opened)(struct tty *t);      /* first open; no lock; or NULL */
 	void (*closed)(struct tty *t);      /* last close; no lock; or NULL */
 	void (*freed)(struct tty *t);       /* last reference; or NULL: static */
+	u32 iflag;                          /* set at first, besides what every terminal has */
 };
 
 /* termios as the kernel ABI has it (struct termios of TCGETS: 19 control characters). */
@@ -138,7 +139,7 @@ u32 ldisc_available(struct tty *t);         /* FIONREAD; L */
 s64 tty_ioctl(struct file *f, u32 cmd, u64 arg);
 s64 tty_ioctl_common(struct file *f, struct tty *t, u32 cmd, u64 arg); /* on a pty's slave, through its master too */
 s64 tty_job_ioctl(struct file *f, struct tty *t, u32 cmd, u64 arg);
-void termios_default(struct termios *t);
+void termios_default(struct termios *t, u32 iflag);
 
 /* --- virtual consoles: ten, number 0 is the host's shell --- */
 #define VC_COUNT 10
@@ -150,9 +151,13 @@ void vc_init(void);
 void pty_init(void);
 /* The device that shows them and types into them (virtio-console port or serial line). */
 struct vc_screen {
-	void (*write)(const char *s, size_t n); /* any context; must not sleep */
+	size_t (*room)(void);                   /* bytes that one write would take now; any context */
+	void (*write)(const char *s, size_t n); /* at most room(); any context; must not sleep */
 };
 void vc_attach_screen(const struct vc_screen *s);
+void vc_screen_ready(void);                     /* there is room again; any context, no lock */
+void vc_set_screen_size(u16 rows, u16 cols);    /* nonsense is ignored */
+void vc_leave(void);                            /* the machine ends: the screen as it was found */
 bool vc_has_screen(void);
 void vc_keyboard_input(const char *s, size_t n); /* interrupt context too */
 /* A container takes console n, which then bears its name: -EBUSY, -EINVAL. */

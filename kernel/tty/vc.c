@@ -4,19 +4,24 @@
  * character device at the other end of which is a real terminal (a virtio-console
  * port, or a serial line).
  *
- * Each keeps the last RING bytes that were written to it. The one that is shown
- * also passes them on; showing another clears the screen, prints a title line
- * and replays that console's ring, so nothing that was printed is lost, and the
- * real terminal does all the interpreting: colours, UTF-8, cursor movement.
+ * Each keeps the last RING bytes that were written to it; the real terminal does
+ * all the interpreting: colours, UTF-8, cursor movement. The pump sends what the
+ * shown one has and the screen has not (from `sent` to `written`), as fast as the
+ * screen takes it; writers of the shown one wait for it, writers of the others do
+ * not wait: their oldest bytes give way. Showing another clears the screen and
+ * sends its ring from the beginning, so nothing that was printed is lost.
  *
  * Ctrl-T shows the next console in use; a digit typed right after it goes to that
- * console instead. Until the first switch there is no title and the screen
- * belongs to console 0 alone. Then line 1 is the title's: the rest is a scrolling
- * region with its own origin (DECSTBM, DECOM; ECMA-48 and the VT100 manual), and
- * a program that clears the screen gets the title drawn again.
+ * console instead. Until the first switch there is no title and the screen belongs
+ * to console 0 alone. Then the last line is the title's, and all consoles are one
+ * line shorter: rows count as before, programs may have scrolling regions of their
+ * own, and only what clears the whole screen or resets the region (the pump looks
+ * for it) makes the title be drawn again. What a program asks the terminal (its
+ * cursor, its kind) is asked once, not when it is replayed: the answer would be typed.
  *
- * Locks: a console's tty->lock guards its ring; vc_lock (taken inside it) the
- * screen, and who is shown.
+ * Locks: vc_lock guards all of it, and the rings; it is taken inside a tty->lock.
+ * A console's room is asked for by its tty under L; vc_screen_ready() says so when
+ * there is more.
  */
 #include "arch/x86/boot.h"
 #include "core/errno.h"
@@ -26,161 +31,359 @@
 #include "mm/slab.h"
 #include "tty/tty.h"
 
-#define RING 16384
-#define TITLE_ROWS 1
-#define CTRL_T 0x14
+#define RING	     16384
+#define TITLE_ROWS   1
+#define CTRL_T	     0x14
+#define CANCEL	     0x18 /* CAN: a terminal drops the sequence that it is in */
 #define DIGIT_WITHIN NSEC_PER_SEC
-
-enum escape { TEXT, ESCAPE, CSI };
+#define CHUNK	     1024
+#define LEAVE_WITHIN (200 * NSEC_PER_MSEC)
 
 struct vc {
 	struct tty tty;
-	char *ring;          /* L; NULL until something is written */
-	u64 written;         /* L: bytes ever */
-	enum escape state;   /* L: of the output stream, to see when it clears the screen */
-	char name[64];       /* S: of the container that has it; "": the host's */
-	bool claimed;        /* S */
+	char *ring;    /* S; NULL until something is written */
+	u64 written;   /* S: bytes ever */
+	u64 sent;      /* S: of these, what the screen has had since it shows this console */
+	u64 seen;      /* S: what it has had at any time */
+	char name[64]; /* S: of the container that has it; "": the host's */
+	bool claimed;  /* S */
 };
+
+/* Where the stream to the screen stands (ECMA-48, 5.4 and 5.6: control sequences and strings). */
+enum escape { TEXT, ESCAPE, CSI, STRING };
 
 static struct vc consoles[VC_COUNT];
 static spinlock_t vc_lock = SPINLOCK_INIT(RANK_DEVICE); /* S */
-static const struct vc_screen *screen; /* S */
-static int shown;                      /* S */
-static bool titled;                    /* S: a switch has happened */
-static ktime_t switched_at;            /* of the last Ctrl-T; keyboard's context only */
-static struct winsize screen_size = { 24, 80, 0, 0 };
+static const struct vc_screen *screen;			/* S */
+static int shown;					/* S */
+static bool titled;					/* S: a switch has happened */
+static ktime_t switched_at; /* of the last Ctrl-T; keyboard's context only */
+static struct winsize screen_size = { 24, 80, 0, 0 }; /* S */
 
-/* --- drawing: S is held --- */
+static struct {
+	enum escape state;
+	char parameters[16];	    /* of the control sequence; what does not fit is left off */
+	u32 length;		    /* of the parameters */
+	bool title_due, region_due; /* to be drawn, to be set, when no sequence is under way */
+	char text[512];		    /* our own, which goes before anything else */
+	u32 text_length, text_sent;
+} out; /* S */
 
-static void screen_puts(const char *s)
+/* --- our own output: S is held --- */
+
+static bool out_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static bool out_format(const char *format, ...)
 {
-	screen->write(s, strlen(s));
+	va_list args;
+
+	va_start(args, format);
+	out.text_length = MIN((size_t)vsnprintf(out.text, sizeof(out.text), format, args),
+			      sizeof(out.text) - 1);
+	va_end(args);
+	out.text_sent = 0;
+	return true;
 }
 
-/* Saves the cursor with its modes, writes line 1 in reverse, and comes back. */
-static void draw_title(void)
+/* The title in reverse on the last line; the cursor and its attributes stay as they are. */
+static void out_title(void)
 {
 	const struct vc *v = &consoles[shown];
-	char line[256], text[121];
+	char text[161], region[16] = "";
 	int width = MIN(screen_size.cols, (u16)(sizeof(text) - 1));
 
-	snprintf(text, width + 1, " console %d: %s  (Ctrl-T: next console, Ctrl-T and a digit: that one)",
-		 shown, v->name[0] ? v->name : "host");
-	snprintf(line, sizeof(line), "\0337\033[?6l\033[r\033[1;1H\033[0;7m%-*s\033[0m\033[%d;%dr\0338", width, text,
-		 TITLE_ROWS + 1, screen_size.rows);
-	screen_puts(line);
+	snprintf(text, width + 1,
+		 " console %d: %s   Ctrl-T: the next console; Ctrl-T and a digit: that one", shown,
+		 v->name[0]		? v->name
+		 : shown && !v->claimed ? "(free)"
+					: "host");
+	if (out.region_due)
+		snprintf(region, sizeof(region), "\033[1;%dr", screen_size.rows - TITLE_ROWS);
+	out_format("\0337\033[?6l%s\033[%d;1H\033[0;7m%-*s\033[0m\0338", region, screen_size.rows,
+		   width, text);
+	out.title_due = out.region_due = false;
 }
 
-static void draw_shown(void)
+/* A clean screen, for another console: modes that programs set most are off. */
+static void out_clear(void)
+{
+	out_format("%c\033[?1049l\033[?1l\033[?6l\033[?7h\033[?25h\033[0m\033[r\033[H\033[2J",
+		   CANCEL);
+	out.state = TEXT;
+	out.title_due = out.region_due = true;
+}
+
+/* --- the stream: S is held --- */
+
+static bool parameters_are(const char *s)
+{
+	return !strcmp(out.parameters, s);
+}
+
+/* The control sequence that ends in c: whether it undoes the title or the region. */
+static void sequence_ended(char c)
+{
+	out.parameters[MIN(out.length, (u32)sizeof(out.parameters) - 1)] = 0;
+	if ((c == 'r' && !out.length) || (c == 'p' && parameters_are("!")))
+		out.region_due = out.title_due = true;
+	else if (c == 'J')
+		out.title_due = true;
+	else if ((c == 'h' || c == 'l') && (parameters_are("?1049") || parameters_are("?1047") ||
+					    parameters_are("?47") || parameters_are("?3")))
+		out.region_due = out.title_due = true;
+}
+
+/* Passes one byte; what goes to the screen for it. */
+static char stream_byte(char c, bool again)
+{
+	enum escape was = out.state;
+
+	if (c == 033) {
+		out.state = ESCAPE;
+		out.length = 0;
+	} else if ((u8)c == CANCEL || (u8)c == 0x1a) {
+		out.state = TEXT;
+	} else if (was == ESCAPE) {
+		out.state = c == '['					   ? CSI
+			    : c == ']' || c == 'P' || c == '_' || c == '^' ? STRING
+									   : TEXT;
+		if (c == 'c')
+			out.region_due = out.title_due = true;
+		if (again && c == 'Z')
+			return CANCEL;
+	} else if (was == CSI && c >= 0x40 && c <= 0x7e) {
+		out.state = TEXT;
+		sequence_ended(c);
+		if (again && (c == 'n' || c == 'c'))
+			return CANCEL;
+	} else if (was == CSI) {
+		if (out.length < sizeof(out.parameters) - 1)
+			out.parameters[out.length++] = c;
+	} else if (c == '\a') {
+		out.state = TEXT;
+		if (again && was == TEXT)
+			return 0;
+	}
+	return c;
+}
+
+/* Whether our own text is to go now. */
+static bool out_pending(void)
+{
+	if (out.text_sent == out.text_length && titled && out.title_due && out.state == TEXT)
+		out_title();
+	return out.text_sent < out.text_length;
+}
+
+/* The next bytes of the shown console: up to where the title is to be drawn. */
+static size_t stream_next(struct vc *v, char *chunk, size_t size)
+{
+	size_t n = 0;
+
+	if (v->written - v->sent > RING)
+		v->sent = v->written - RING;
+	while (n < size && v->sent != v->written) {
+		char c = stream_byte(v->ring[v->sent % RING], v->sent < v->seen);
+
+		v->sent++;
+		if (c)
+			chunk[n++] = c;
+		if (titled && out.title_due && out.state == TEXT)
+			break;
+	}
+	v->seen = MAX(v->seen, v->sent);
+	return n;
+}
+
+/* Sends what the screen takes. */
+static void pump(void)
 {
 	struct vc *v = &consoles[shown];
-	char setup[64];
+	char chunk[CHUNK];
 
-	snprintf(setup, sizeof(setup), "\033[0m\033[?6l\033[r\033[H\033[2J\033[%d;%dr\033[?6h\033[H",
-		 TITLE_ROWS + 1, screen_size.rows);
-	screen_puts(setup);
-	draw_title();
-	if (v->ring) {
-		u64 from = v->written > RING ? v->written - RING : 0;
-		u32 start = from % RING, n = MIN(v->written - from, (u64)(RING - start));
+	while (screen) {
+		size_t room = screen->room(), n;
 
-		screen->write(v->ring + start, n);
-		screen->write(v->ring, v->written - from - n);
+		if (!room)
+			return;
+		if (out_pending()) {
+			n = MIN(room, (size_t)(out.text_length - out.text_sent));
+			screen->write(out.text + out.text_sent, n);
+			out.text_sent += n;
+			continue;
+		}
+		n = stream_next(v, chunk, MIN(room, sizeof(chunk)));
+		if (n)
+			screen->write(chunk, n);
+		else if (v->sent == v->written && !out_pending())
+			return;
 	}
-	draw_title();
 }
 
+void vc_screen_ready(void)
+{
+	struct tty *t;
+
+	spin_lock(&vc_lock);
+	pump();
+	t = &consoles[shown].tty;
+	spin_unlock(&vc_lock);
+	spin_lock(&t->lock);
+	if (waitq_active(&t->writable))
+		tty_output_room(t);
+	spin_unlock(&t->lock);
+}
+
+/* --- showing --- */
+
+/* In the cycle of Ctrl-T: somebody has it, or it has something that nobody has seen. S is held. */
 static bool in_use(int n)
 {
-	return n == 0 || consoles[n].claimed || READ_ONCE(consoles[n].tty.opens);
+	const struct vc *v = &consoles[n];
+
+	return n == 0 || v->claimed || READ_ONCE(v->tty.opens) || v->seen != v->written;
+}
+
+/* Sends console v from the beginning of what it keeps: of a line, if that is not its very first. S
+ * is held. */
+static void show_again(struct vc *v)
+{
+	v->sent = v->written > RING ? v->written - RING : 0;
+	for (u64 i = v->sent; v->sent && i < v->written; i++) {
+		if (v->ring[i % RING] == '\n') {
+			v->sent = i + 1;
+			break;
+		}
+	}
+	out_clear();
+	pump();
+}
+
+static void consoles_set_size(void)
+{
+	struct winsize size;
+
+	spin_lock(&vc_lock);
+	size = screen_size;
+	size.rows -= titled ? TITLE_ROWS : 0;
+	spin_unlock(&vc_lock);
+	for (int i = 0; i < VC_COUNT; i++)
+		tty_set_size(&consoles[i].tty, &size);
 }
 
 int vc_show(int n)
 {
-	struct winsize size = screen_size;
-	bool first;
+	struct tty *old = NULL;
+	bool first = false;
+	int err = 0;
 
-	if (n < 0 || n >= VC_COUNT || !in_use(n))
+	if (n < 0 || n >= VC_COUNT)
 		return -ENXIO;
-	/* The ring must not change while it is replayed. */
-	spin_lock(&consoles[n].tty.lock);
 	spin_lock(&vc_lock);
-	first = !titled;
-	titled = true;
-	shown = n;
-	if (screen)
-		draw_shown();
+	if (!in_use(n)) {
+		err = -ENXIO;
+	} else if (n != shown) {
+		first = !titled;
+		titled = true;
+		old = &consoles[shown].tty;
+		shown = n;
+		show_again(&consoles[n]);
+	}
 	spin_unlock(&vc_lock);
-	spin_unlock(&consoles[n].tty.lock);
-	size.rows -= TITLE_ROWS;
-	for (int i = 0; first && i < VC_COUNT; i++)
-		tty_set_size(&consoles[i].tty, &size);
-	return 0;
+	if (first)
+		consoles_set_size();
+	if (old) { /* who waited for the screen need not any more */
+		spin_lock(&old->lock);
+		tty_output_room(old);
+		spin_unlock(&old->lock);
+	}
+	return err;
+}
+
+void vc_set_screen_size(u16 rows, u16 cols)
+{
+	if (rows < 2 || rows > 999 || cols < 10 || cols > 999)
+		return;
+	spin_lock(&vc_lock);
+	screen_size.rows = rows;
+	screen_size.cols = cols;
+	if (titled)
+		show_again(&consoles[shown]);
+	spin_unlock(&vc_lock);
+	consoles_set_size();
+}
+
+/* The whole screen is the person's again: the machine ends. Bounded, and with no lock that another
+ * may hold. */
+void vc_leave(void)
+{
+	ktime_t end = ktime_get() + LEAVE_WITHIN;
+	bool done = false;
+
+	while (!done && ktime_get() < end) {
+		spin_lock(&vc_lock);
+		pump();
+		done = !screen || consoles[shown].sent == consoles[shown].written;
+		spin_unlock(&vc_lock);
+		cpu_spin_wait();
+	}
+	spin_lock(&vc_lock);
+	if (titled && screen)
+		out_format("%c\033[?6l\033[r\033[0m\033[?25h\033[%d;1H\033[K", CANCEL,
+			   screen_size.rows);
+	titled = false;
+	while (screen && out_pending() && ktime_get() < end) {
+		pump();
+		cpu_spin_wait();
+	}
+	spin_unlock(&vc_lock);
 }
 
 /* --- the terminals' driver: L is held --- */
 
 static size_t vc_room(struct tty *t)
 {
-	return RING;
-}
+	const struct vc *v = container_of(t, struct vc, tty);
+	u64 waiting = READ_ONCE(v->written) - READ_ONCE(v->sent);
 
-/* Does s clear the screen, or reset the terminal? Follows the stream from call to call. */
-static bool clears_screen(struct vc *v, const char *s, size_t n)
-{
-	bool clears = false;
-
-	for (size_t i = 0; i < n; i++) {
-		char c = s[i];
-
-		if (c == 033) {
-			v->state = ESCAPE;
-		} else if (v->state == ESCAPE) {
-			v->state = c == '[' ? CSI : TEXT;
-			clears |= c == 'c';
-		} else if (v->state == CSI && c >= 0x40 && c <= 0x7e) {
-			v->state = TEXT;
-			clears |= c == 'J' || c == 'r' || c == 'h' || c == 'l';
-		}
-	}
-	return clears;
+	if (!READ_ONCE(screen) || v != &consoles[READ_ONCE(shown)])
+		return RING;
+	return waiting < RING ? RING - waiting : 0;
 }
 
 static size_t vc_write(struct tty *t, const char *s, size_t n)
 {
 	struct vc *v = container_of(t, struct vc, tty);
-	bool redraw = clears_screen(v, s, n);
 
+	spin_lock(&vc_lock);
 	if (!v->ring)
 		v->ring = kmalloc(RING, 0);
 	for (size_t i = 0; i < n && v->ring; i++)
 		v->ring[v->written++ % RING] = s[i];
-	spin_lock(&vc_lock);
-	if (screen && v == &consoles[shown]) {
-		screen->write(s, n);
-		if (redraw && titled)
-			draw_title();
-	}
+	if (v == &consoles[shown])
+		pump();
 	spin_unlock(&vc_lock);
 	return n;
 }
 
 static const struct tty_ops vc_ops = {
-	.write = vc_write,
-	.room = vc_room,
+	.write = vc_write, .room = vc_room, .iflag = IUTF8, /* as the real terminals of today */
 };
 
 /* --- the keyboard --- */
 
-static void show_next(void)
+/* False: there is no other. */
+static bool show_next(void)
 {
-	int n = READ_ONCE(shown);
+	int n, from;
 
+	spin_lock(&vc_lock);
+	n = from = shown;
 	do
 		n = (n + 1) % VC_COUNT;
-	while (!in_use(n));
-	vc_show(n);
-	switched_at = ktime_get();
+	while (n != from && !in_use(n));
+	spin_unlock(&vc_lock);
+	return n != from && !vc_show(n);
 }
 
 /* True: c was for the consoles themselves. */
@@ -188,11 +391,12 @@ static bool keyboard_command(char c)
 {
 	bool after = switched_at && ktime_get() - switched_at < DIGIT_WITHIN;
 
+	switched_at = 0;
 	if (c == CTRL_T) {
-		show_next();
+		if (show_next())
+			switched_at = ktime_get();
 		return true;
 	}
-	switched_at = 0;
 	return after && c >= '0' && c <= '9' && (vc_show(c - '0'), true);
 }
 
@@ -213,15 +417,10 @@ void vc_keyboard_input(const char *s, size_t n)
 
 void vc_attach_screen(const struct vc_screen *s)
 {
-	struct vc *v = &consoles[shown];
-
-	spin_lock(&v->tty.lock);
 	spin_lock(&vc_lock);
 	screen = s;
-	if (v->ring) /* what was written before there was a screen */
-		s->write(v->ring, MIN(v->written, (u64)RING));
+	pump(); /* what was written before there was a screen */
 	spin_unlock(&vc_lock);
-	spin_unlock(&v->tty.lock);
 }
 
 bool vc_has_screen(void)
@@ -229,19 +428,32 @@ bool vc_has_screen(void)
 	return READ_ONCE(screen);
 }
 
+/* S is held: v's title has changed. */
+static void title_changed(const struct vc *v)
+{
+	if (v != &consoles[shown])
+		return;
+	out.title_due = true;
+	pump();
+}
+
 int vc_claim(int n, struct owner *owner, const char *name)
 {
+	struct vc *v = &consoles[n];
 	int err = 0;
 
 	if (n <= 0 || n >= VC_COUNT)
 		return -EINVAL;
 	spin_lock(&vc_lock);
-	if (consoles[n].claimed) {
+	if (v->claimed) {
 		err = -EBUSY;
 	} else {
-		consoles[n].claimed = true;
-		consoles[n].tty.owner = owner;
-		strlcpy(consoles[n].name, name, sizeof(consoles[n].name));
+		v->claimed = true;
+		v->tty.owner = owner;
+		strlcpy(v->name, name, sizeof(v->name));
+		v->written = v->sent = v->seen = 0; /* what another had there is not this one's */
+		if (v == &consoles[shown] && titled)
+			show_again(v);
 	}
 	spin_unlock(&vc_lock);
 	return err;
@@ -258,6 +470,7 @@ void vc_release(int n, struct owner *owner)
 		v->claimed = false;
 		v->tty.owner = &owner_host;
 		v->name[0] = 0;
+		title_changed(v);
 	}
 	spin_unlock(&vc_lock);
 	if (was)
@@ -288,7 +501,8 @@ static void read_screen_size(void)
 	if (!boot_option("console_size", 0, s, sizeof(s)) || !(x = strchr(s, 'x')))
 		return;
 	*x = 0;
-	if (!parse_u64(s, &rows) && !parse_u64(x + 1, &cols) && rows >= 2 && rows < 1000 && cols >= 10 && cols < 1000) {
+	if (!parse_u64(s, &rows) && !parse_u64(x + 1, &cols) && rows >= 2 && rows < 1000 &&
+	    cols >= 10 && cols < 1000) {
 		screen_size.rows = rows;
 		screen_size.cols = cols;
 	}

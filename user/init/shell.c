@@ -20,6 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
+/* struct vt_sizes of linux/vt.h, which musl does not bring (man 2 ioctl_console) */
+#define VT_RESIZE 0x5609
+struct screen_size {
+	unsigned short rows, cols, scrollback;
+};
+
 /* Skerry's first virtual console; Linux's virtio console; whatever there is. */
 static const char *const terminals[] = { "/dev/tty0", "/dev/hvc0", "/dev/console" };
 
@@ -89,11 +95,14 @@ static void __attribute__((noreturn)) child(const struct init *in, const char *t
 static void resize(const char *tty, uint64_t size)
 {
 	struct winsize w = { .ws_row = size >> 16, .ws_col = size & 0xffff };
+	struct screen_size all = { .rows = w.ws_row, .cols = w.ws_col };
 	int fd = terminal_open(tty);
 
 	if (fd < 0)
 		return;
-	ioctl(fd, TIOCSWINSZ, &w);
+	/* virtual consoles share the terminal, and a line of it is their title */
+	if (ioctl(fd, VT_RESIZE, &all))
+		ioctl(fd, TIOCSWINSZ, &w);
 	close(fd);
 }
 
