@@ -381,7 +381,7 @@ def shell_ends(p):
     p.quiet()
     p.type(CTRL_T + "0")
     title(p, 0, "host")
-    ok(p.command("ctool list -a", r"STOPPED"), "the shell of the container ends, and the container", p)
+    ok(p.command("ctool list -a", r"stopped"), "the shell of the container ends, and the container", p)
     ok(p.command("ctool start c1 && echo ag''ain || ctool start 1 && echo ag''ain", r"^again$"), "started again", p)
     p.type(CTRL_T + "1")
     title(p, 1, "c1")
