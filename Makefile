@@ -20,7 +20,7 @@ KFLAGS  := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -m
            -mgeneral-regs-only -fcf-protection=none --param=min-pagesize=0 -fno-strict-aliasing \
            -fno-omit-frame-pointer -fno-stack-protector -fno-common -fno-asynchronous-unwind-tables \
            -fwrapv -fno-delete-null-pointer-checks \
-           -Ikernel -I. -I$(GEN) $(KWARN) -MMD -MP
+           -Ikernel -Ikernel/fs/cowfs/types -I. -I$(GEN) $(KWARN) -MMD -MP
 # The debug kernel. Every access is a call (threshold 0), so kernel/core/kasan.c alone knows where the
 # shadow lies. NOSAN: what the sanitizers themselves use, and what runs before there is a shadow.
 KDEBUG  := -DDEBUG=1 -fsanitize=undefined -fno-sanitize=alignment,shift-base \
