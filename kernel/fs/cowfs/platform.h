@@ -51,6 +51,7 @@ void cow_free(void *p);	       /* NULL is fine */
  * caller if `charged`, else to nobody.
  */
 struct cow_page *cow_page_alloc(struct cow_platform *p, bool charged, void **data);
+void *cow_page_data(struct cow_page *page);
 void cow_page_get(struct cow_page *page);
 void cow_page_put(struct cow_page *page);
 /* Has anybody but the core a reference (a mapping, a page table)? Then it is not evicted. */
