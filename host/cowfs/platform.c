@@ -165,6 +165,12 @@ u64 cow_disk_blocks(struct cow_platform *p)
 	return p->blocks;
 }
 
+u64 cow_dirty_limit(struct cow_platform *p)
+{
+	(void)p;
+	return 16384;
+}
+
 bool cow_disk_read_only(struct cow_platform *p)
 {
 	return p->read_only;

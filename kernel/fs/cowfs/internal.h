@@ -28,10 +28,10 @@
  *now; operations under way have reserved theirs. A block freed in commit n, unless it was born in n
  *and never logged, may be allocated when n + 1 is open and n is durable.
  *
- * Locks, in order: fs->commit_lock (one committer; log writes); volume->lock (readers look, one
- *operation writes; the seal holds those of all dirty volumes); the meta volume's lock (deletions,
- *clones, quotas take it with at most one volume's lock held, and the seal); fs->counts_lock; then
- *the spin locks of cache.c.
+ * Locks, in order: fs->commit_lock (one committer; log writes); fs->seal_lock; volume->lock
+ *(readers look, one operation writes; the seal holds those of all dirty volumes); the meta volume's
+ *lock (deletions, clones, quotas take it with at most one volume's lock held, and the seal);
+ *fs->counts_lock; then the spin locks of cache.c.
  */
 #ifndef COWFS_INTERNAL_H
 #define COWFS_INTERNAL_H
@@ -46,6 +46,7 @@ struct cow_shape { /* what is in a block */
 };
 
 struct cow_buf {
+	struct cow_fs *fs;
 	u64 addr;
 	u64 mirror;
 	u64 birth;
@@ -56,8 +57,9 @@ struct cow_buf {
 	struct cow_page *page;	/* one reference */
 	void *data;
 	struct hlist_node hash_node; /* C: its bucket's lock */
-	struct list node; /* D: fs->dirty_lock: on fs->dirty or fs->sealed; or L: the LRU */
-	void *mapper;	  /* COW_BUF_MAPPED: cow_inode->private of who maps it, and where */
+	struct list node;   /* D: fs->dirty_lock: on fs->dirty or fs->sealed; or L: the LRU */
+	struct cow_lock io; /* held for writing by who reads it from the disk */
+	void *mapper;	    /* COW_BUF_MAPPED: cow_inode->private of who maps it, and where */
 	u64 mapper_index;
 };
 #define COW_BUF_VALID	BIT(0) /* the bytes are there and were checked */
@@ -80,9 +82,10 @@ int cow_buf_read(struct cow_fs *fs, const struct cow_ptr *p, struct cow_shape s,
 		 struct cow_buf **out);
 /* Only if it is in memory and valid; or NULL. Counted. */
 struct cow_buf *cow_buf_peek(struct cow_fs *fs, u64 addr);
-/* Starts reading it if it is not there. Errors are for cow_buf_read to find. */
-void cow_buf_prefetch(struct cow_fs *fs, struct cow_io *io, const struct cow_ptr *p,
-		      struct cow_shape s);
+/* Brings n blocks into memory, in few large requests where they lie side by side. Errors are for
+ * cow_buf_read to find. n <= COW_PREFETCH_MAX. */
+#define COW_PREFETCH_MAX 64u
+void cow_buf_prefetch(struct cow_fs *fs, const struct cow_ptr *p, unsigned n, struct cow_shape s);
 /* A new dirty block at an address just allocated, counted; bytes undefined unless page is given. */
 int cow_buf_create(struct cow_fs *fs, u64 addr, u64 mirror, struct cow_shape s,
 		   struct cow_page *page, bool charged, struct cow_buf **out);
@@ -91,10 +94,25 @@ void cow_buf_get(struct cow_buf *b);
  * bytes. */
 void cow_buf_forget(struct cow_fs *fs, u64 addr);
 u64 cow_buf_csum(struct cow_buf *b); /* computes it if need be */
+/* The commit under way: all dirty blocks become sealed ones; they are written; they are clean. */
+void cow_cache_seal(struct cow_fs *fs);
+void cow_cache_write(struct cow_fs *fs, struct cow_io *io);
+void cow_cache_commit_done(struct cow_fs *fs);
+/* Sets and clears flags. */
+static inline void cow_buf_set(struct cow_buf *b, u32 flags)
+{
+	__atomic_or_fetch(&b->flags, flags, __ATOMIC_ACQ_REL);
+}
+static inline void cow_buf_clear(struct cow_buf *b, u32 flags)
+{
+	__atomic_and_fetch(&b->flags, ~flags, __ATOMIC_ACQ_REL);
+}
 
 /* --- counts.c --- */
 
 struct cow_counts; /* the blocks of counts in memory */
+unsigned cow_counts_levels(u64 disk_blocks);
+u64 cow_counts_size(u64 disk_blocks); /* blocks that all levels take */
 int cow_counts_load(struct cow_fs *fs);
 void cow_counts_free(struct cow_fs *fs);
 /* Loads what says the count of addr, so that the calls below cannot fail for it until the next
@@ -129,20 +147,22 @@ struct cow_fs {
 	struct cow_super super; /* the last durable one; commit_lock */
 	u32 flags;		/* COW_MOUNT_* */
 	int error;		/* atomic: not 0: read-only from now on */
+	bool replaying;		/* the mount: writing to a read-only one goes to memory */
 	const struct cow_hooks *hooks;
 
 	struct cow_lock commit_lock;
-	u64 birth;	  /* atomic: of blocks allocated now */
-	u64 sealed_birth; /* atomic: what is not older than this is open */
-	u64 generation;	  /* commit_lock: of the commit that is open; super.generation + 1 or + 2 */
-	u64 epoch;	  /* atomic: counts up with each seal: cached positions are void */
+	struct cow_lock seal_lock; /* readers: a volume becomes dirty; writer: the seal */
+	struct cow_super next;	   /* commit_lock: what the commit under way will make of super */
+	u64 birth;		   /* atomic: of blocks allocated now */
+	u64 sealed_birth;	   /* atomic: what is not older than this is open */
+	u64 generation; /* commit_lock: of the commit that is open; super.generation + 1 or + 2 */
+	u64 epoch;	/* atomic: counts up with each seal: cached positions are void */
 
-	struct cow_spin dirty_lock; /* D */
-	struct list dirty, sealed;  /* D: buffers of the open commit, of the one being written */
-	u64 dirty_count;	    /* D */
-	u64 sealed_count;
-	struct list dirty_volumes; /* D: volumes with an operation since the last seal */
-	ktime_t dirty_since;
+	struct cow_spin dirty_lock;    /* D */
+	struct list dirty, sealed;     /* D: buffers of the open commit, of the one being written */
+	u64 dirty_count, sealed_count; /* D */
+	u64 dirty_limit;	       /* constant: more than this, and it is time for a commit */
+	struct list dirty_volumes;     /* D: volumes with an operation since the last seal */
 
 	struct cow_lock counts_lock; /* N */
 	struct cow_counts *counts;   /* N */
@@ -230,7 +250,14 @@ void cow_op_end(struct cow_op *op);
  * writing. */
 void cow_volume_count(struct cow_volume *v, s64 blocks);
 
-int cow_commit(struct cow_fs *fs); /* a whole commit; joins one that has not begun to seal */
+/* All that was done before the call is durable when it returns: -EIO, -ENOMEM. */
+int cow_commit(struct cow_fs *fs);
+int cow_commit_held(struct cow_fs *fs); /* commit_lock held */
+int cow_super_write(struct cow_fs *fs, struct cow_page *page,
+		    const struct cow_super *s); /* flushes */
+int cow_commit_held(struct cow_fs *fs);		/* commit_lock held */
+int cow_super_write(struct cow_fs *fs, struct cow_page *page,
+		    const struct cow_super *s); /* and flushes */
 
 /* --- pointers (block.c). v->lock held: for writing unless it says otherwise. --- */
 
@@ -238,7 +265,8 @@ int cow_commit(struct cow_fs *fs); /* a whole commit; joins one that has not beg
  * Makes the block behind *p writable in place and counted in *out: as it is, or as a copy at a new
  * address that *p then names (p lies in a writable buffer or in a record that the caller stores),
  * or, if there was nothing (or COW_ADDR_RESERVED), a new one: cleared. The children of a copy get a
- * reference each if the original stays in use. On failure *p is as it was.
+ * reference each if the original stays in use. `page`, if not NULL, has the new bytes and is taken
+ * over. On failure *p is as it was, and the page the caller's.
  */
 #define COW_MAKE_WHOLE	 BIT(0) /* level 0 of a file: bytes undefined, not copied */
 #define COW_MAKE_CHARGED BIT(1) /* the page is charged to the caller */
@@ -248,11 +276,16 @@ int cow_block_make_writable(struct cow_volume *v, struct cow_ptr *p, struct cow_
  * Gives up the reference of *p, which becomes 0 (addr 0 and COW_ADDR_RESERVED are fine). If others
  * have the block its count falls; else it is freed, and for a level 1 its children too. A level > 1
  * that nobody else has is not dropped like this: cow_tree_drop works it off in steps, a deleted
- * volume becomes a dead tree. _prepare reads and touches what is needed and may fail; the drop
- * after it, in the same operation, cannot.
+ * volume becomes a dead tree. _prepare reads and touches what is needed and may fail; *held (a
+ * buffer or NULL) is what it read, and the drop, in the same operation, which cannot fail, uses it
+ * up. To give up the plan, cow_buf_put(held) if it is not NULL.
  */
-int cow_block_drop_prepare(struct cow_volume *v, const struct cow_ptr *p, struct cow_shape s);
-void cow_block_drop(struct cow_volume *v, struct cow_ptr *p, struct cow_shape s);
+int cow_block_drop_prepare(struct cow_volume *v, const struct cow_ptr *p, struct cow_shape s,
+			   struct cow_buf **held);
+void cow_block_drop(struct cow_volume *v, struct cow_ptr *p, struct cow_shape s,
+		    struct cow_buf *held);
+/* fs->reserved_blocks changes: pointers with COW_ADDR_RESERVED come or go. */
+void cow_reserved_add(struct cow_fs *fs, s64 n);
 /* One more pointer to the same (reflink). */
 int cow_block_share(struct cow_volume *v, const struct cow_ptr *p);
 
@@ -331,6 +364,9 @@ int cow_orphan_delete(struct cow_volume *v, u64 ino);
 int cow_orphans_drop(struct cow_volume *v);
 /* An empty inode table with a root directory. In an operation. */
 int cow_table_create(struct cow_volume *v, const struct cow_new *root);
+/* The table of struct cow_inode. */
+int cow_inodes_init(struct cow_fs *fs);
+void cow_inodes_destroy(struct cow_fs *fs);
 int cow_inode_find_loaded(struct cow_volume *v, u64 ino,
 			  struct cow_inode **out); /* in memory, counted; -ENOENT */
 
@@ -376,6 +412,7 @@ int cow_reap(struct cow_fs *fs);
 /* commit_lock held. 1: it cannot be expressed, or there is no room: commit. */
 int cow_log_fsync(struct cow_inode *i);
 void cow_log_reset(struct cow_fs *fs); /* a commit is durable */
+/* 1: it held something, which is now in memory, for a commit; 0: nothing; -errno. */
 int cow_log_replay(struct cow_fs *fs);
 
 #endif

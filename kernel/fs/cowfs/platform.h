@@ -27,9 +27,11 @@ struct cow_page;     /* a page of 4 KiB: struct page in the kernel */
 /* --- locks. Ranks: COW_LOCK_*, taken upwards --- */
 enum cow_lock_rank {
 	COW_LOCK_COMMIT, /* fs->commit_lock */
+	COW_LOCK_SEAL,	 /* fs->seal_lock */
 	COW_LOCK_VOLUME, /* volume->lock; several: the committer only */
 	COW_LOCK_META,	 /* the meta volume's lock */
 	COW_LOCK_COUNTS, /* fs->counts_lock */
+	COW_LOCK_IO,	 /* a block that is being read; several, by one reader */
 };
 void cow_lock_init(struct cow_lock *l, enum cow_lock_rank rank);
 void cow_lock_read(struct cow_lock *l);
@@ -62,6 +64,7 @@ void cow_clear_block(void *to);
 /* --- the disk --- */
 u64 cow_disk_blocks(struct cow_platform *p);
 bool cow_disk_read_only(struct cow_platform *p);
+u64 cow_dirty_limit(struct cow_platform *p); /* how many blocks may wait in memory for a commit */
 /*
  * Requests: `count` consecutive blocks from addr on, in or out of data[]/pages[]. They may be done
  * in any order; cow_io_wait() returns when all that were given to this cow_io are, with 0 or -EIO.

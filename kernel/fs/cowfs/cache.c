@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cache.c - blocks in memory, found by address.
+ *
+ * A buffer is one block: its bytes are a page, which others may hold, too (a page cache on top,
+ *page tables). Clones point to the same addresses, so what they share is here once. Two buffers of
+ *one address can exist for a while, of which one is out of the table: the address was freed and
+ *given away again. The birth tells them apart: a look-up names both.
+ *
+ *	             cow_buf_create                cow_cache_seal
+ *	(nothing) -----------------> open, dirty ------------------> sealed, dirty
+ *	    |  cow_buf_read              |  cow_buf_forget                |  cow_cache_commit_done
+ *	    v                            v                                v
+ *	 reading ----> clean, on the LRU <-------------------------------'
+ *	                   |  cow_shrink
+ *	                   v
+ *	               (nothing)
+ *
+ * The count `refs` is of users; the table holds none. 0 -> 1 happens under the bucket's lock, and
+ *so does the step from 1 to 0, after which a buffer that is out of the table is freed. A sealed
+ *buffer whose address is freed meanwhile is written all the same (that commit has it), and
+ *forgotten as a clean one.
+ *
+ * Who reads a block from the disk holds its `io` lock for writing; others who want it wait for
+ *that.
+ */
+#include "fs/cowfs/internal.h"
+
+static struct cow_bucket *bucket_of(struct cow_fs *fs, u64 addr)
+{
+	return &fs->buckets[(addr * 0x9e3779b97f4a7c15ull) >> (64 - COW_HASH_BITS)];
+}
+
+int cow_cache_init(struct cow_fs *fs)
+{
+	fs->buckets = cow_alloc(sizeof(*fs->buckets) << COW_HASH_BITS);
+	if (!fs->buckets)
+		return -ENOMEM;
+	for (u64 i = 0; i < 1ull << COW_HASH_BITS; i++)
+		cow_spin_init(&fs->buckets[i].lock);
+	cow_spin_init(&fs->dirty_lock);
+	cow_spin_init(&fs->lru_lock);
+	list_init(&fs->dirty);
+	list_init(&fs->sealed);
+	list_init(&fs->lru);
+	return 0;
+}
+
+/* --- life --- */
+
+static struct cow_buf *buf_alloc(struct cow_fs *fs, u64 addr, u64 mirror, u64 birth,
+				 struct cow_shape s)
+{
+	struct cow_buf *b = cow_alloc(sizeof(*b));
+
+	if (!b)
+		return NULL;
+	*b = (struct cow_buf){
+		.fs = fs, .addr = addr, .mirror = mirror, .birth = birth, .shape = s, .refs = 1
+	};
+	cow_lock_init(&b->io, COW_LOCK_IO);
+	list_init(&b->node);
+	return b;
+}
+
+static void buf_free(struct cow_buf *b)
+{
+	if (b->page)
+		cow_page_put(b->page);
+	cow_free(b);
+}
+
+void *cow_buf_data(const struct cow_buf *b)
+{
+	return b->data;
+}
+
+struct cow_page *cow_buf_page(const struct cow_buf *b)
+{
+	return b->page;
+}
+
+void cow_buf_get(struct cow_buf *b)
+{
+	__atomic_add_fetch(&b->refs, 1, __ATOMIC_RELAXED);
+}
+
+/* Under the bucket's lock. */
+static struct cow_buf *chain_find(struct cow_bucket *k, u64 addr)
+{
+	struct cow_buf *b;
+
+	hlist_for_each (b, &k->chain, hash_node)
+		if (b->addr == addr)
+			return b;
+	return NULL;
+}
+
+static void chain_remove(struct cow_fs *fs, struct cow_buf *b)
+{
+	hlist_remove(&b->hash_node);
+	cow_buf_clear(b, COW_BUF_HASHED);
+	__atomic_sub_fetch(&fs->cached, 1, __ATOMIC_RELAXED);
+}
+
+static void lru_remove(struct cow_fs *fs, struct cow_buf *b)
+{
+	cow_spin_lock(&fs->lru_lock);
+	list_remove(&b->node);
+	cow_spin_unlock(&fs->lru_lock);
+}
+
+/* It was taken out of the table with `bucket` locked, which this unlocks. Dirty lists were left
+ * before. */
+static void buf_orphaned(struct cow_fs *fs, struct cow_bucket *k, struct cow_buf *b)
+{
+	bool last = __atomic_load_n(&b->refs, __ATOMIC_ACQUIRE) == 0;
+
+	cow_spin_unlock(&k->lock);
+	if (last) {
+		lru_remove(fs, b);
+		buf_free(b);
+	}
+}
+
+void cow_buf_put(struct cow_buf *b)
+{
+	struct cow_fs *fs = b->fs;
+	s32 n = __atomic_load_n(&b->refs, __ATOMIC_RELAXED);
+	struct cow_bucket *k;
+	bool gone;
+
+	while (n > 1)
+		if (__atomic_compare_exchange_n(&b->refs, &n, n - 1, true, __ATOMIC_ACQ_REL,
+						__ATOMIC_RELAXED))
+			return;
+	k = bucket_of(fs, b->addr);
+	cow_spin_lock(&k->lock);
+	n = __atomic_sub_fetch(&b->refs, 1, __ATOMIC_ACQ_REL);
+	COW_BUG_ON(n < 0);
+	gone = !n && !(b->flags & COW_BUF_HASHED);
+	cow_spin_unlock(&k->lock);
+	if (gone) {
+		lru_remove(fs, b);
+		buf_free(b);
+	}
+}
+
+/* Out of the table and the dirty list; a sealed one stays, it is written all the same. */
+static void buf_forget(struct cow_fs *fs, struct cow_buf *b)
+{
+	struct cow_bucket *k = bucket_of(fs, b->addr);
+
+	if (b->flags & COW_BUF_SEALED)
+		return;
+	if (b->flags & COW_BUF_DIRTY) {
+		cow_spin_lock(&fs->dirty_lock);
+		list_remove(&b->node);
+		fs->dirty_count--;
+		cow_spin_unlock(&fs->dirty_lock);
+		cow_buf_clear(b, COW_BUF_DIRTY);
+	}
+	cow_spin_lock(&k->lock);
+	if (b->flags & COW_BUF_HASHED)
+		chain_remove(fs, b);
+	cow_spin_unlock(&k->lock);
+}
+
+/* Puts b in, in place of what is left of an earlier owner of the address. */
+static void table_insert(struct cow_fs *fs, struct cow_buf *b)
+{
+	struct cow_bucket *k = bucket_of(fs, b->addr);
+	struct cow_buf *old;
+
+	for (;;) {
+		cow_spin_lock(&k->lock);
+		old = chain_find(k, b->addr);
+		if (!old)
+			break;
+		COW_BUG_ON(old->flags & COW_BUF_DIRTY);
+		chain_remove(fs, old);
+		buf_orphaned(fs, k, old);
+	}
+	hlist_push(&k->chain, &b->hash_node);
+	cow_buf_set(b, COW_BUF_HASHED);
+	__atomic_add_fetch(&fs->cached, 1, __ATOMIC_RELAXED);
+	cow_spin_unlock(&k->lock);
+}
+
+static void lru_add(struct cow_fs *fs, struct cow_buf *b)
+{
+	cow_spin_lock(&fs->lru_lock);
+	list_append(&fs->lru, &b->node);
+	cow_spin_unlock(&fs->lru_lock);
+}
+
+/* --- finding and reading --- */
+
+/* Counted, whatever its state; NULL if it is not there. birth 0: any. */
+static struct cow_buf *table_find(struct cow_fs *fs, u64 addr, u64 birth)
+{
+	struct cow_bucket *k = bucket_of(fs, addr);
+	struct cow_buf *b;
+
+	cow_spin_lock(&k->lock);
+	b = chain_find(k, addr);
+	if (b && birth && b->birth != birth)
+		b = NULL;
+	if (b)
+		cow_buf_get(b);
+	cow_spin_unlock(&k->lock);
+	if (b && !(b->flags & COW_BUF_USED))
+		cow_buf_set(b, COW_BUF_USED);
+	return b;
+}
+
+struct cow_buf *cow_buf_peek(struct cow_fs *fs, u64 addr)
+{
+	struct cow_buf *b = table_find(fs, addr, 0);
+
+	if (b && !(b->flags & COW_BUF_VALID)) {
+		cow_buf_put(b);
+		b = NULL;
+	}
+	return b;
+}
+
+/*
+ * A buffer to be read into, in the table, counted, its io lock held: 0; 1 if it was there already
+ * (counted, perhaps still being read). Two readers of one block: the second finds the first's.
+ */
+static int buf_begin_read(struct cow_fs *fs, const struct cow_ptr *p, struct cow_shape s,
+			  struct cow_buf **out)
+{
+	struct cow_bucket *k = bucket_of(fs, p->addr);
+	struct cow_buf *b, *old;
+
+	*out = table_find(fs, p->addr, p->birth);
+	if (*out)
+		return 1;
+	b = buf_alloc(fs, p->addr, p->mirror, p->birth, s);
+	if (!b)
+		return -ENOMEM;
+	b->page = cow_page_alloc(fs->platform, false, &b->data);
+	if (!b->page) {
+		buf_free(b);
+		return -ENOMEM;
+	}
+	cow_lock_write_nested(&b->io);
+	b->flags = COW_BUF_READING;
+	cow_spin_lock(&k->lock);
+	old = chain_find(k, p->addr);
+	if (old && old->birth == p->birth)
+		cow_buf_get(old);
+	else if (!old) {
+		hlist_push(&k->chain, &b->hash_node);
+		cow_buf_set(b, COW_BUF_HASHED);
+		__atomic_add_fetch(&fs->cached, 1, __ATOMIC_RELAXED);
+	}
+	cow_spin_unlock(&k->lock);
+	/* Another birth there: ours is read outside of the table, for this reader alone. */
+	if (old && old->birth == p->birth) {
+		cow_unlock_write(&b->io);
+		buf_free(b);
+		*out = old;
+		return 1;
+	}
+	*out = b;
+	return 0;
+}
+
+static int read_one(struct cow_fs *fs, struct cow_buf *b, u64 addr)
+{
+	struct cow_io io;
+
+	cow_io_init(&io, fs->platform);
+	__atomic_add_fetch(&fs->stat_reads, 1, __ATOMIC_RELAXED);
+	cow_io_start(&io, false, addr, &b->page, &b->data, 1);
+	return cow_io_wait(&io);
+}
+
+/* Checks the sum of what came (err: what the read said), tries the second copy, ends the reading.
+ */
+static void buf_end_read(struct cow_fs *fs, struct cow_buf *b, u64 csum, int err)
+{
+	bool good = !err && cow_checksum(b->data, COW_BLOCK) == csum;
+
+	if (!good && b->mirror) {
+		cow_log(fs->platform, "block %lu is bad (%s); its copy %lu is used",
+			(unsigned long)b->addr, err ? "cannot be read" : "wrong checksum",
+			(unsigned long)b->mirror);
+		good = !read_one(fs, b, b->mirror) && cow_checksum(b->data, COW_BLOCK) == csum;
+	}
+	b->csum = csum;
+	cow_buf_set(b, good ? COW_BUF_VALID | COW_BUF_SUMMED : COW_BUF_ERROR);
+	cow_buf_clear(b, COW_BUF_READING);
+	if (good)
+		lru_add(fs, b);
+	else /* it is tried anew by the next who wants it */
+		buf_forget(fs, b);
+	cow_unlock_write(&b->io);
+}
+
+/* Pointers come from the disk. */
+static bool ptr_sane(const struct cow_fs *fs, const struct cow_ptr *p)
+{
+	u64 end = fs->super.blocks - 2;
+
+	return p->addr >= fs->super.data_start && p->addr < end &&
+	       (!p->mirror || (p->mirror >= fs->super.data_start && p->mirror < end));
+}
+
+int cow_buf_read(struct cow_fs *fs, const struct cow_ptr *p, struct cow_shape s,
+		 struct cow_buf **out)
+{
+	struct cow_buf *b;
+	int found;
+
+	if (unlikely(!ptr_sane(fs, p)))
+		return -EIO;
+	found = buf_begin_read(fs, p, s, &b);
+	if (unlikely(found < 0))
+		return found;
+	if (unlikely(!found)) {
+		buf_end_read(fs, b, p->csum, read_one(fs, b, b->addr));
+	} else if (unlikely(!(b->flags & COW_BUF_VALID))) {
+		cow_lock_read(&b->io);
+		cow_unlock_read(&b->io);
+	}
+	/* One block, two sorts of content: only a corrupt pointer says so. */
+	if (unlikely(!(b->flags & COW_BUF_VALID) || b->shape.tree != s.tree ||
+		     b->shape.level != s.level)) {
+		cow_buf_put(b);
+		return -EIO;
+	}
+	*out = b;
+	return 0;
+}
+
+void cow_buf_prefetch(struct cow_fs *fs, const struct cow_ptr *p, unsigned n, struct cow_shape s)
+{
+	struct cow_buf *bufs[COW_PREFETCH_MAX];
+	u64 sums[COW_PREFETCH_MAX];
+	struct cow_page *pages[COW_PREFETCH_MAX];
+	void *data[COW_PREFETCH_MAX];
+	unsigned count = 0, first = 0;
+	struct cow_io io;
+	int err;
+
+	for (unsigned i = 0; i < n && i < COW_PREFETCH_MAX; i++) {
+		if (p[i].addr <= COW_ADDR_RESERVED || !ptr_sane(fs, &p[i]))
+			continue;
+		err = buf_begin_read(fs, &p[i], s, &bufs[count]);
+		if (err < 0)
+			break;
+		if (err) {
+			cow_buf_put(bufs[count]);
+			continue;
+		}
+		sums[count] = p[i].csum;
+		pages[count] = bufs[count]->page;
+		data[count] = bufs[count]->data;
+		count++;
+	}
+	cow_io_init(&io, fs->platform);
+	for (unsigned i = 1; i <= count; i++) {
+		if (i < count && bufs[i]->addr == bufs[i - 1]->addr + 1 &&
+		    i - first < COW_IO_BLOCKS)
+			continue;
+		__atomic_add_fetch(&fs->stat_reads, 1, __ATOMIC_RELAXED);
+		cow_io_start(&io, false, bufs[first]->addr, pages + first, data + first, i - first);
+		first = i;
+	}
+	err = cow_io_wait(&io);
+	for (unsigned i = 0; i < count; i++) {
+		/* which request failed is not known: each block is judged by its sum */
+		buf_end_read(fs, bufs[i], sums[i], 0);
+		cow_buf_put(bufs[i]);
+	}
+}
+
+/* --- new, changed, forgotten --- */
+
+int cow_buf_create(struct cow_fs *fs, u64 addr, u64 mirror, struct cow_shape s,
+		   struct cow_page *page, bool charged, struct cow_buf **out)
+{
+	struct cow_buf *b = buf_alloc(fs, addr, mirror, cow_load(&fs->birth), s);
+
+	if (!b)
+		return -ENOMEM;
+	if (page) {
+		b->page = page;
+		b->data = cow_page_data(page);
+	} else {
+		b->page = cow_page_alloc(fs->platform, charged, &b->data);
+	}
+	if (!b->page) {
+		buf_free(b);
+		return -ENOMEM;
+	}
+	b->flags = COW_BUF_VALID | COW_BUF_DIRTY;
+	table_insert(fs, b);
+	cow_spin_lock(&fs->dirty_lock);
+	list_append(&fs->dirty, &b->node);
+	fs->dirty_count++;
+	cow_spin_unlock(&fs->dirty_lock);
+	*out = b;
+	return 0;
+}
+
+void cow_buf_forget(struct cow_fs *fs, u64 addr)
+{
+	struct cow_buf *b = table_find(fs, addr, 0);
+
+	if (!b)
+		return;
+	buf_forget(fs, b);
+	cow_buf_put(b);
+}
+
+u64 cow_buf_csum(struct cow_buf *b)
+{
+	if (!(b->flags & COW_BUF_SUMMED)) {
+		b->csum = cow_checksum(b->data, COW_BLOCK);
+		cow_buf_set(b, COW_BUF_SUMMED);
+	}
+	return b->csum;
+}
+
+/* --- the commit's --- */
+
+void cow_cache_seal(struct cow_fs *fs)
+{
+	struct cow_buf *b;
+
+	cow_spin_lock(&fs->dirty_lock);
+	COW_BUG_ON(!list_empty(&fs->sealed));
+	list_for_each (b, &fs->dirty, node)
+		cow_buf_set(b, COW_BUF_SEALED);
+	list_splice(&fs->sealed, &fs->dirty);
+	fs->sealed_count = fs->dirty_count;
+	fs->dirty_count = 0;
+	cow_spin_unlock(&fs->dirty_lock);
+}
+
+/* Merges two chains of `next` pointers, ended by NULL, in order of address. */
+static struct list *merge(struct list *a, struct list *b)
+{
+	struct list head, *tail = &head;
+
+	while (a && b) {
+		bool first = list_entry(a, struct cow_buf, node)->addr <=
+			     list_entry(b, struct cow_buf, node)->addr;
+		struct list **from = first ? &a : &b;
+
+		tail->next = *from;
+		tail = *from;
+		*from = (*from)->next;
+	}
+	tail->next = a ? a : b;
+	return head.next;
+}
+
+/* Bottom-up merge sort: bins[i] holds a sorted chain of 2^i buffers, or nothing. */
+static void sort_by_address(struct list *l)
+{
+	struct list *bins[40] = { NULL }, *all = NULL, *n, *next;
+	unsigned i;
+
+	if (list_empty(l))
+		return;
+	l->prev->next = NULL;
+	for (n = l->next; n; n = next) {
+		next = n->next;
+		n->next = NULL;
+		for (i = 0; bins[i]; i++) {
+			n = merge(bins[i], n);
+			bins[i] = NULL;
+		}
+		bins[i] = n;
+	}
+	for (i = 0; i < ARRAY_SIZE(bins); i++)
+		all = bins[i] ? merge(bins[i], all) : all;
+	list_init(l);
+	for (n = all; n; n = next) {
+		next = n->next;
+		list_append(l, n);
+	}
+}
+
+/* Consecutive blocks, gathered into one request. */
+struct run {
+	struct cow_fs *fs;
+	struct cow_io *io;
+	u64 addr;
+	unsigned count;
+	struct cow_page *pages[COW_IO_BLOCKS];
+	void *data[COW_IO_BLOCKS];
+};
+
+static void run_end(struct run *r)
+{
+	if (!r->count)
+		return;
+	__atomic_add_fetch(&r->fs->stat_writes, 1, __ATOMIC_RELAXED);
+	cow_io_start(r->io, true, r->addr, r->pages, r->data, r->count);
+	r->count = 0;
+}
+
+static void run_add(struct run *r, u64 addr, struct cow_buf *b)
+{
+	if (r->count == COW_IO_BLOCKS || (r->count && addr != r->addr + r->count))
+		run_end(r);
+	if (!r->count)
+		r->addr = addr;
+	r->pages[r->count] = b->page;
+	r->data[r->count++] = b->data;
+}
+
+void cow_cache_write(struct cow_fs *fs, struct cow_io *io)
+{
+	struct run r = { .fs = fs, .io = io };
+	struct cow_buf *b;
+
+	/* only the committer touches the list of sealed buffers */
+	sort_by_address(&fs->sealed);
+	list_for_each (b, &fs->sealed, node)
+		if (!(b->flags & COW_BUF_LOGGED)) /* those are there */
+			run_add(&r, b->addr, b);
+	run_end(&r);
+	list_for_each (b, &fs->sealed, node)
+		if (b->mirror)
+			run_add(&r, b->mirror, b);
+	run_end(&r);
+}
+
+void cow_cache_commit_done(struct cow_fs *fs)
+{
+	while (!list_empty(&fs->sealed)) {
+		struct cow_buf *b = list_first(&fs->sealed, struct cow_buf, node);
+
+		cow_spin_lock(&fs->dirty_lock);
+		list_remove(&b->node);
+		cow_spin_unlock(&fs->dirty_lock);
+		lru_add(fs, b);
+		cow_buf_clear(b, COW_BUF_DIRTY | COW_BUF_SEALED | COW_BUF_LOGGED | COW_BUF_SHARED);
+	}
+	fs->sealed_count = 0;
+}
+
+/* --- eviction --- */
+
+/*
+ * May b, on the LRU, whose lock is held, be freed? Then it is out of the table, and nobody's.
+ * Buffers that are out already have somebody who frees them.
+ */
+static bool evict(struct cow_fs *fs, struct cow_buf *b)
+{
+	struct cow_bucket *k = bucket_of(fs, b->addr);
+	bool good;
+
+	cow_spin_lock(&k->lock);
+	good = !b->refs &&
+	       (b->flags & (COW_BUF_HASHED | COW_BUF_USED | COW_BUF_DIRTY)) == COW_BUF_HASHED &&
+	       !cow_page_shared(b->page);
+	if (good)
+		chain_remove(fs, b);
+	else
+		cow_buf_clear(b, COW_BUF_USED);
+	cow_spin_unlock(&k->lock);
+	return good;
+}
+
+u64 cow_shrink(struct cow_fs *fs, u64 n)
+{
+	u64 freed = 0, looks = 2 * cow_load(&fs->cached);
+	bool good;
+
+	while (freed < n && looks--) {
+		cow_spin_lock(&fs->lru_lock);
+		if (list_empty(&fs->lru)) {
+			cow_spin_unlock(&fs->lru_lock);
+			break;
+		}
+		struct cow_buf *b = list_first(&fs->lru, struct cow_buf, node);
+		list_remove(&b->node);
+		good = evict(fs, b);
+		if (!good)
+			list_append(&fs->lru, &b->node);
+		cow_spin_unlock(&fs->lru_lock);
+		if (good) {
+			buf_free(b);
+			freed++;
+		}
+	}
+	return freed;
+}
+
+void cow_cache_destroy(struct cow_fs *fs)
+{
+	struct list *const lists[] = { &fs->dirty, &fs->sealed, &fs->lru };
+
+	if (!fs->buckets)
+		return;
+	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++)
+		while (!list_empty(lists[i])) {
+			struct cow_buf *b = list_first(lists[i], struct cow_buf, node);
+
+			list_remove(&b->node);
+			COW_BUG_ON(b->refs);
+			buf_free(b);
+		}
+	cow_free(fs->buckets);
+	fs->buckets = NULL;
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * super.c - from a disk to a filesystem and back: format, mount, unmount.
+ *
+ * Formatting is making a filesystem in memory whose counts are all zero (they need not be written),
+ * and committing it; so there is one way in which things get to the disk.
+ *
+ * Mounting reads the four superblocks (two slots, each twice), and the one of the highest
+ * generation that is right wins. All else is read when it is needed, so the size of the disk and
+ * what is on it do not matter; only the log, which is bounded, is gone through.
+ */
+#include "fs/cowfs/internal.h"
+
+#define BLOCKS_MIN    256u
+#define BLOCKS_MAX    (1ull << 32) /* 16 TiB: counts of free blocks are 32 bits */
+#define LOG_SHARE     64u	   /* of the disk */
+#define LOG_MIN	      16u
+#define LOG_MAX	      4096u
+#define EMERGENCY_MIN 64u
+#define EMERGENCY_MAX 4096u
+
+/* --- the object --- */
+
+static void fs_free(struct cow_fs *fs)
+{
+	if (fs->meta)
+		cow_volume_free(fs->meta);
+	cow_inodes_destroy(fs);
+	cow_cache_destroy(fs);
+	cow_counts_free(fs);
+	cow_free(fs);
+}
+
+/* A filesystem in memory for what *s says. */
+static int fs_create(struct cow_platform *p, const struct cow_super *s, u32 flags,
+		     struct cow_fs **out)
+{
+	struct cow_fs *fs = cow_alloc(sizeof(*fs));
+	int err;
+
+	if (!fs)
+		return -ENOMEM;
+	fs->platform = p;
+	fs->super = *s;
+	fs->flags = flags;
+	cow_lock_init(&fs->commit_lock, COW_LOCK_COMMIT);
+	cow_lock_init(&fs->seal_lock, COW_LOCK_SEAL);
+	cow_spin_init(&fs->volumes_lock);
+	list_init(&fs->volumes);
+	list_init(&fs->dirty_volumes);
+	fs->sealed_birth = s->birth;
+	fs->birth = s->birth + 1;
+	fs->generation = s->generation + 1;
+	fs->epoch = 1;
+	fs->dead_head = s->dead_head;
+	fs->dirty_limit = cow_dirty_limit(p);
+	fs->emergency = MIN(MAX(s->blocks / 64, (u64)EMERGENCY_MIN), (u64)EMERGENCY_MAX);
+	err = cow_cache_init(fs);
+	if (!err)
+		err = cow_inodes_init(fs);
+	if (!err)
+		err = cow_counts_load(fs);
+	if (!err) {
+		fs->meta = cow_volume_alloc(fs, 0);
+		err = fs->meta ? 0 : -ENOMEM;
+	}
+	if (err) {
+		fs_free(fs);
+		return err;
+	}
+	fs->meta->rec = s->meta;
+	*out = fs;
+	return 0;
+}
+
+/* --- format --- */
+
+static int super_plan(struct cow_super *s, u64 disk_blocks, const struct cow_format_options *o)
+{
+	u64 blocks = o->blocks ? o->blocks : disk_blocks;
+
+	if (blocks < BLOCKS_MIN || blocks > disk_blocks || blocks > BLOCKS_MAX)
+		return -EINVAL;
+	*s = (struct cow_super){
+		.magic = COW_MAGIC,
+		.version = COW_VERSION,
+		.block_size = COW_BLOCK,
+		.blocks = blocks,
+		.log_start = 2,
+		.log_blocks = o->log_blocks
+				      ? o->log_blocks
+				      : MIN(MAX(blocks / LOG_SHARE, (u64)LOG_MIN), (u64)LOG_MAX),
+		.counts_levels = cow_counts_levels(blocks),
+		.name_seed = o->name_seed ? o->name_seed : cow_random(),
+		.created = o->now,
+		.meta = { .mode = COW_S_VOLUME, .nlink = 1, .created = o->now },
+	};
+	s->counts_start = s->log_start + s->log_blocks;
+	s->data_start = s->counts_start + cow_counts_size(blocks);
+	if (s->data_start + BLOCKS_MIN / 2 > blocks)
+		return -EINVAL;
+	s->free_blocks = blocks - 2 - s->data_start;
+	s->counts = (struct cow_count_ref){ .free = s->free_blocks, .slot = COW_SLOT_VIRGIN };
+	memcpy(s->uuid, o->uuid, sizeof(s->uuid));
+	strlcpy(s->label, o->label ? o->label : "", sizeof(s->label));
+	for (unsigned i = 0, zero = 1; i < sizeof(s->uuid); i++) {
+		zero = zero && !s->uuid[i];
+		if (i + 1 == sizeof(s->uuid) && zero) {
+			u64 r[2] = { cow_random(), cow_random() };
+			memcpy(s->uuid, r, sizeof(r));
+			s->uuid[6] = (s->uuid[6] & 0x0f) | 0x40; /* RFC 9562, version 4 */
+			s->uuid[8] = (s->uuid[8] & 0x3f) | 0x80;
+		}
+	}
+	return 0;
+}
+
+/* Nothing of what was there before is taken for ours: superblocks and the log's first block. */
+static int wipe(struct cow_platform *p, const struct cow_super *s)
+{
+	const u64 place[] = { 0, 1, s->log_start, s->blocks - 2, s->blocks - 1 };
+	void *data;
+	struct cow_page *page = cow_page_alloc(p, false, &data);
+	struct cow_io io;
+	int err;
+
+	if (!page)
+		return -ENOMEM;
+	cow_clear_block(data);
+	cow_io_init(&io, p);
+	for (unsigned i = 0; i < ARRAY_SIZE(place); i++)
+		cow_io_start(&io, true, place[i], &page, &data, 1);
+	err = cow_io_wait(&io);
+	cow_page_put(page);
+	return err ? err : cow_io_flush(p);
+}
+
+static int format_fill(struct cow_fs *fs, const struct cow_time *now)
+{
+	const struct cow_new root = { .mode = 0040755, .now = *now };
+	struct cow_volume *v;
+	struct cow_op op;
+	int err = cow_op_begin(fs->meta, COW_OP_META, 0, &op);
+
+	if (err)
+		return err;
+	err = cow_table_create(fs->meta, &root);
+	cow_op_end(&op);
+	if (!err)
+		err = cow_volume_create(fs, "root", 4, &v);
+	if (err)
+		return err;
+	cow_volume_put(v);
+	return cow_commit(fs);
+}
+
+int cow_format(struct cow_platform *p, const struct cow_format_options *o)
+{
+	struct cow_super *s = cow_alloc(sizeof(*s));
+	struct cow_fs *fs;
+	int err = s ? super_plan(s, cow_disk_blocks(p), o) : -ENOMEM;
+
+	if (!err)
+		err = wipe(p, s);
+	if (!err)
+		err = fs_create(p, s, 0, &fs);
+	cow_free(s);
+	if (err)
+		return err;
+	err = format_fill(fs, &o->now);
+	if (err) {
+		fs_free(fs);
+		return err;
+	}
+	return cow_unmount(fs);
+}
+
+/* --- mount --- */
+
+static bool super_sane(const struct cow_super *s, u64 disk_blocks)
+{
+	return s->magic == COW_MAGIC && s->version == COW_VERSION && s->block_size == COW_BLOCK &&
+	       s->csum == cow_checksum(s, offsetof(struct cow_super, csum)) &&
+	       s->blocks >= BLOCKS_MIN && s->blocks <= disk_blocks && s->blocks <= BLOCKS_MAX &&
+	       s->log_start == 2 && s->log_blocks < s->blocks &&
+	       s->counts_start == s->log_start + s->log_blocks &&
+	       s->counts_levels == cow_counts_levels(s->blocks) &&
+	       s->data_start == s->counts_start + cow_counts_size(s->blocks) &&
+	       s->data_start < s->blocks - 2 && s->free_blocks <= s->blocks - 2 - s->data_start &&
+	       s->reserved_blocks <= s->blocks && s->birth < INT64_MAX &&
+	       s->meta.mode == COW_S_VOLUME && s->meta.depth <= COW_DEPTH_MAX &&
+	       s->label[sizeof(s->label) - 1] == '\0';
+}
+
+/* Reads block addr; if it is a good superblock and newer than *best, it is the best. */
+static void super_try(struct cow_platform *p, u64 addr, struct cow_page *page,
+		      struct cow_super *best)
+{
+	const struct cow_super *s = cow_page_data(page);
+	void *data = cow_page_data(page);
+	struct cow_io io;
+
+	cow_io_init(&io, p);
+	cow_io_start(&io, false, addr, &page, &data, 1);
+	if (!cow_io_wait(&io) && super_sane(s, cow_disk_blocks(p)) &&
+	    (!best->magic || s->generation > best->generation))
+		*best = *s;
+}
+
+/*
+ * The size of the filesystem, which says where the copies are, stands in the first two blocks; if
+ * both are gone it is taken to be that of the disk.
+ */
+static int super_read(struct cow_platform *p, struct cow_super *best)
+{
+	u64 blocks = cow_disk_blocks(p);
+	void *data;
+	struct cow_page *page = cow_page_alloc(p, false, &data);
+
+	if (!page)
+		return -ENOMEM;
+	best->magic = 0;
+	if (blocks >= BLOCKS_MIN) {
+		super_try(p, 0, page, best);
+		super_try(p, 1, page, best);
+		if (best->magic)
+			blocks = best->blocks;
+		super_try(p, blocks - 2, page, best);
+		super_try(p, blocks - 1, page, best);
+	}
+	cow_page_put(page);
+	return best->magic ? 0 : -EINVAL;
+}
+
+static int replay(struct cow_fs *fs)
+{
+	int err;
+
+	fs->replaying = true;
+	err = cow_log_replay(fs);
+	fs->replaying = false;
+	return err > 0 ? cow_commit(fs) : err;
+}
+
+int cow_mount(struct cow_platform *p, u32 flags, struct cow_fs **out)
+{
+	struct cow_super *s = cow_alloc(sizeof(*s));
+	struct cow_fs *fs;
+	int err = s ? super_read(p, s) : -ENOMEM;
+
+	if (cow_disk_read_only(p))
+		flags |= COW_MOUNT_READ_ONLY;
+	if (!err)
+		err = fs_create(p, s, flags, &fs);
+	cow_free(s);
+	if (err)
+		return err;
+	err = replay(fs);
+	if (err) {
+		fs_free(fs);
+		return err;
+	}
+	*out = fs;
+	return 0;
+}
+
+int cow_unmount(struct cow_fs *fs)
+{
+	int err = cow_commit(fs);
+	fs_free(fs);
+	return err;
+}
+
+void cow_set_hooks(struct cow_fs *fs, const struct cow_hooks *h)
+{
+	fs->hooks = h;
+}
+
+const u8 *cow_uuid(struct cow_fs *fs)
+{
+	return fs->super.uuid;
+}
+
+void cow_space(struct cow_fs *fs, struct cow_space *s)
+{
+	u64 kept;
+
+	cow_lock_read(&fs->counts_lock);
+	kept = fs->reserved_blocks + fs->emergency;
+	*s = (struct cow_space){
+		.blocks = fs->super.blocks,
+		.free = fs->free + cow_counts_pending(fs),
+		.pending = cow_counts_pending(fs),
+		.dirty = fs->dirty_count + fs->sealed_count,
+		.cached = fs->cached,
+		.dead = fs->dead_head != 0,
+		.commits = fs->stat_commits,
+		.flushes = fs->stat_flushes,
+		.log_records = fs->stat_log_records,
+		.reads = fs->stat_reads,
+		.writes = fs->stat_writes,
+	};
+	cow_unlock_read(&fs->counts_lock);
+	s->available = s->free > kept ? s->free - kept : 0;
+	/* a record takes a 16th of a block, and a name */
+	s->inodes_free = s->available * 8;
+	s->inodes = s->blocks * 8;
+}
