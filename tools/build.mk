@@ -22,7 +22,7 @@ $(BUILD)/tests/bench/%: tests/bench/%.c $(USER_LIB)
 	$(USER_CC) $(filter-out -MMD -MP,$(USER_CFLAGS)) $(USER_LDFLAGS) -s -o $@ $< $(USER_LIB)
 
 .PHONY: bench
-bench: kernel $(BUILD)/host/mkcpio $(BUILD)/tests/bench/container ## measure against Linux, write doc/performance.md
+bench: kernel $(BUILD)/host/mkcpio $(BUILD)/tests/bench/container $(BUILD)/tests/bench/files host ## measure against Linux, write doc/performance.md
 	@tools/bench $(BENCH)
 
 gdb: ## a shell in the debug kernel that waits for gdb, and says how to attach it
