@@ -9,18 +9,29 @@
  * be a container's pid 1, which ends that container, but never the host's.
  *
  * One at a time: as long as an earlier victim has not given its memory back,
- * nobody else is chosen. No process is locked while others are looked at; a victim
- * that ends meanwhile is what was wanted.
+ * nobody else is chosen - but not for ever. A victim may stand in line for a mutex
+ * whose holder is in a page fault that waits, here, for the victim's memory (a pipe's
+ * lock is held while user memory is copied). So one that has been dying for PATIENCE
+ * does not count any more, and the next to go is who asks, if it lives where memory
+ * is short: it runs, so it can die, and lets go of what it holds. So each holder of a
+ * lock waits for one span of patience, whatever the number of those who wait for it.
+ *
+ * No process is locked while others are looked at; a victim that ends meanwhile is what
+ * was wanted.
  */
 #include "container/container.h"
 #include "core/printk.h"
+#include "core/time.h"
 #include "mm/page.h"
 #include "proc/signal.h"
+
+#define PATIENCE (500 * NSEC_PER_MSEC)
 
 struct choice {
 	struct process *process; /* counted; NULL: none yet */
 	u64 rss;
-	bool somebody_dies;
+	bool somebody_dies; /* and will soon have given its memory back */
+	bool somebody_hangs;
 };
 
 static bool dies(struct process *p)
@@ -33,6 +44,26 @@ static bool dies(struct process *p)
 	return yes;
 }
 
+static void consider_dying(struct choice *best, struct process *p)
+{
+	ktime_t now = ktime_get(), since = READ_ONCE(p->dying_since);
+
+	if (!since)
+		WRITE_ONCE(p->dying_since, now);
+	if (!since || now - since < PATIENCE)
+		best->somebody_dies = true;
+	else
+		best->somebody_hangs = true;
+}
+
+static void prefer(struct choice *best, struct process *p, u64 rss)
+{
+	if (best->process)
+		process_put(best->process);
+	best->process = process_get(p);
+	best->rss = rss;
+}
+
 static void consider(struct choice *best, struct process *p)
 {
 	struct process_summary s;
@@ -40,16 +71,25 @@ static void consider(struct choice *best, struct process *p)
 	if (p == host_pids->init || READ_ONCE(p->state) != PROCESS_ALIVE)
 		return;
 	if (dies(p)) {
-		best->somebody_dies = true;
+		consider_dying(best, p);
 		return;
 	}
 	process_summarise(p, &s);
-	if (best->process && s.rss_bytes < best->rss)
+	if (!best->process || s.rss_bytes >= best->rss)
+		prefer(best, p, s.rss_bytes);
+}
+
+/* Who asks, if it may be chosen: not the host's pid 1 or a kernel thread, not a neighbour. */
+static void consider_asker(struct choice *best, const struct account *over)
+{
+	struct process *p = current->process;
+	struct process_summary s;
+
+	if (!p || p == host_pids->init || dies(p) ||
+	    !account_is_ancestor(over, p->pids->owner->account))
 		return;
-	if (best->process)
-		process_put(best->process);
-	best->process = process_get(p);
-	best->rss = s.rss_bytes;
+	process_summarise(p, &s);
+	prefer(best, p, s.rss_bytes);
 }
 
 static void consider_container(struct choice *best, struct container *c)
@@ -75,6 +115,8 @@ static struct choice choose(struct account *over)
 			consider_container(&best, c);
 		container_put(c);
 	}
+	if (best.somebody_hangs)
+		consider_asker(&best, over);
 	return best;
 }
 

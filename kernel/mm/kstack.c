@@ -163,13 +163,15 @@ void *kstack_alloc(struct account *a)
 	return NULL;
 }
 
-/* The older n of the stock go to the pool; what exceeds `limit` there is unmapped. */
+/* The older n of the stock go to the pool; what exceeds `limit` there is unmapped. A drain may
+ * come first, as in stock_spill() of page.c. */
 static void stock_spill(struct stack_stock *s, u32 n, u32 limit)
 {
 	struct place *out[STOCK_MAX];
 	u32 k = 0;
 
 	spin_lock(&pool_lock);
+	n = MIN(n, s->count);
 	for (u32 i = 0; i < n; i++) {
 		struct place *p = s->place[i];
 		if (pool_count < limit) {

@@ -127,10 +127,10 @@ void buddy_give_run(u64 pfn, u64 n)
 	}
 }
 
-/* Pages that were allocated together mostly come back together: up or down in a run. */
+/* Pages that were allocated together mostly come back together: up or down in a run. Under
+ * buddy.lock. */
 static void buddy_give_pages(struct page **pages, u32 n)
 {
-	spin_lock(&buddy.lock);
 	for (u32 i = 0, j; i < n; i = j) {
 		s64 step = i + 1 < n ? pages[i + 1] - pages[i] : 0;
 		j = i + 1;
@@ -139,7 +139,6 @@ static void buddy_give_pages(struct page **pages, u32 n)
 				j++;
 		buddy_give_run(page_pfn(step == -1 ? pages[j - 1] : pages[i]), j - i);
 	}
-	spin_unlock(&buddy.lock);
 }
 
 /* In one block if there is one, so that pages used one after the other are neighbours. */
@@ -161,12 +160,19 @@ static bool stock_fill(struct page_stock *s, u32 flags)
 	return s->count > 0;
 }
 
-/* The oldest n pages of the stack go back; what is left is what the cache still holds. */
+/*
+ * The oldest n pages of the stack go back, or as many as there are by then: while this
+ * waits for the lock, page_drain() may empty the stock by a call to this CPU. What is
+ * left is what the cache still holds.
+ */
 static void stock_spill(struct page_stock *s, u32 n)
 {
+	spin_lock(&buddy.lock);
+	n = MIN(n, s->count);
 	buddy_give_pages(s->page, n);
 	s->count -= n;
 	memmove(s->page, s->page + n, s->count * sizeof(s->page[0]));
+	spin_unlock(&buddy.lock);
 }
 
 static inline void stock_push(struct page *p)
@@ -371,7 +377,9 @@ void page_put_many(struct page **pages, size_t n)
 	if (owed)
 		uncharge(a, RES_MEMORY, owed);
 	if (k >= STOCK_BATCH / 2) {
+		spin_lock(&buddy.lock);
 		buddy_give_pages(pages, k);
+		spin_unlock(&buddy.lock);
 		return;
 	}
 	for (size_t i = 0; i < k; i++)

@@ -243,12 +243,13 @@ static void slab_give(struct slab_cache *c, void *object, u32 keep, struct list 
 	list_append(&c->partial, &p->list); /* used last */
 }
 
+/* n objects, or as many as there are by then: see stock_spill() in page.c. */
 static __noinline void slab_spill(struct slab_cache *c, struct chain *ch, u32 n, u32 keep)
 {
 	struct list gone = LIST_INIT(gone);
 
 	spin_lock(&c->lock);
-	while (n--) {
+	for (n = MIN(n, ch->count); n; n--) {
 		void *object = ch->first;
 		ch->first = *link_of(c, object);
 		ch->count--;

@@ -150,7 +150,7 @@ static int clone_process(const struct clone_request *r, struct process **out)
 	err = signals_create_process(p, from, r->flags & CLONE_SIGHAND,
 				     r->flags & CLONE_CLEAR_SIGHAND);
 	if (err) {
-		process_put(p);
+		process_abandon(p);
 		return err;
 	}
 	spin_lock(&from->signal_lock);
@@ -195,11 +195,8 @@ static void clone_abandon(struct task *t, struct process *fresh)
 	t->files = NULL;
 	t->fs = NULL;
 	task_put(t);
-	if (fresh) {
-		if (container_hooks)
-			container_hooks->process_gone(fresh->container, fresh, 0);
-		process_put(fresh);
-	}
+	if (fresh)
+		process_abandon(fresh);
 }
 
 static int clone_parts(const struct clone_request *r, struct task *t, const struct trapframe *frame)
@@ -237,10 +234,8 @@ static int clone_build(const struct clone_request *r, const struct trapframe *fr
 	}
 	err = task_create(p, &t);
 	if (err) {
-		if (fresh && container_hooks)
-			container_hooks->process_gone(fresh->container, fresh, 0);
 		if (fresh)
-			process_put(fresh);
+			process_abandon(fresh);
 		return err;
 	}
 	err = clone_parts(r, t, frame);

@@ -76,6 +76,13 @@ int process_create(struct pid_table *t, struct process **out)
 	return err;
 }
 
+void process_abandon(struct process *p)
+{
+	if (container_hooks)
+		container_hooks->process_gone(p->container, p, 0);
+	process_put(p);
+}
+
 struct task *process_leader(struct process *p)
 {
 	struct task *t;

@@ -136,10 +136,11 @@ struct process {
 	spinlock_t signal_lock;	       /* S: pending sets and masks of all threads, handlers */
 	struct rlimits rlimits;	       /* S */
 
-	u32 exit_status; /* P: as wait4 reports it */
-	int exit_signal; /* P: sent to the parent; SIGCHLD, or clone's */
-	bool exiting;	 /* S: group exit has begun; exit_status is decided */
-	bool execed;	 /* P: since fork: setpgid by the parent is refused */
+	u32 exit_status;     /* P: as wait4 reports it */
+	int exit_signal;     /* P: sent to the parent; SIGCHLD, or clone's */
+	bool exiting;	     /* S: group exit has begun; exit_status is decided */
+	ktime_t dying_since; /* atomic: when the OOM killer first saw it dying; 0: it has not */
+	bool execed;	     /* P: since fork: setpgid by the parent is refused */
 	bool stopped, stop_reported, continued; /* job control; S + P */
 	int stop_signal;
 	struct task *exec_task;	 /* P: who execs, while it waits for the other threads to end */
@@ -166,6 +167,8 @@ static inline struct process *current_process(void)
 
 /* A new process in table t with no threads, groups or pid yet: -ENOMEM or the hook's error. */
 int process_create(struct pid_table *t, struct process **out);
+/* Undoes it, for one that was never visible: its container has one less to wait for. */
+void process_abandon(struct process *p);
 struct process *process_get(struct process *p);
 void process_put(struct process *p);
 struct task *process_leader(struct process *p); /* counted; NULL: it has been reaped */

@@ -372,6 +372,31 @@ static int store_comm(void *object, char *s, size_t n)
 	return 0;
 }
 
+#if DEBUG
+static int show_fail_nth(void *object, struct text *out)
+{
+	text_printf(out, "%u\n", object == current->process ? current->inject_countdown : 0);
+	return 0;
+}
+
+/* Counts in the writing thread, so nobody writes another's (core/inject.h). */
+static int store_fail_nth(void *object, char *s, size_t n)
+{
+	u64 count;
+
+	if (object != current->process)
+		return -EPERM;
+	if (parse_u64(s, &count) || count > UINT32_MAX)
+		return -EINVAL;
+	current->inject_countdown = count;
+	return 0;
+}
+
+#define FAIL_NTH { .name = "fail-nth", .mode = S_IFREG | 0600, .show = show_fail_nth, .store = store_fail_nth },
+#else
+#define FAIL_NTH
+#endif
+
 static int show_limits(void *object, struct text *out)
 {
 	static const char *const name[RLIMIT_COUNT] = {
@@ -800,6 +825,7 @@ static const struct pseudo_entry pid_files[] = {
 	{ .name = "fd", .mode = S_IFDIR | 0500, .dir = &fd_dir },
 	{ .name = "task", .mode = S_IFDIR | 0555, .dir = &tids_dir },
 	{ .name = "net", .mode = S_IFDIR | 0555, .dir = &net_dir },
+	FAIL_NTH
 	{ 0 },
 };
 

@@ -111,10 +111,10 @@ static void memory_limit(void)
 static void kernel_memory(void)
 {
 	static const char *names[] = { "pipes",	      "sockets",  "tmpfs",
-				       "page tables", "mappings" };
+				       "page tables", "mappings", "processes" };
 
 	world();
-	for (int way = 0; way < 5; way++) {
+	for (int way = 0; way < 6; way++) {
 		int c = spawn_limited(CONTAINER_NO_LIMIT, 8 << 20);
 		pid_t pid;
 		WORD(0) = 0;
@@ -165,6 +165,10 @@ static void kernel_memory(void)
 								      MAP_FIXED,
 							      -1, 0) == MAP_FAILED;
 						break;
+					default:
+						failed = fork() < 0;
+						if (getpid() != 2)
+							idle();
 					}
 					if (failed && errno == EMFILE)
 						break;
