@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* unix.h - sockets of AF_UNIX (man 7 unix): unix.c moves bytes, unix_name.c binds and finds. */
+/* unix.h - sockets of AF_UNIX (man 7 unix); unix.c says which file does what. */
 #ifndef NET_UNIX_H
 #define NET_UNIX_H
 
@@ -46,6 +46,27 @@ static inline struct unix_socket *unix_of(struct socket *s)
 }
 
 void unix_init(void);
+int unix_create(int type, int protocol, struct socket **out);
+struct unix_socket *unix_peer_get(struct unix_socket *u); /* counted; NULL: it has none */
+void unix_wake_all(struct unix_socket *u);		  /* U held */
+struct ucred unix_my_cred(void);
+/* A socket's own time-out (0: none) as a time, and what a wait that had one ends with. */
+ktime_t unix_deadline_of(ktime_t timeout);
+int unix_wait_result(int err, ktime_t deadline);
+
+/* unix_connect.c */
+int unix_pair(struct socket *a, struct socket *b);
+int unix_connect(struct socket *s, const struct sockaddr_any *a, u32 length, bool wait);
+int unix_listen(struct socket *s, u32 backlog);
+int unix_accept(struct socket *s, bool wait, struct socket **out);
+
+/* unix_queue.c */
+s64 unix_send(struct socket *s, struct message *m, bool wait);
+s64 unix_receive(struct socket *s, struct message *m, bool wait);
+u32 unix_available(struct socket *s);
+void unix_chunk_free(struct unix_chunk *c);
+
+/* unix_name.c */
 int unix_bind(struct socket *s, const struct sockaddr_any *a, u32 length);
 void unix_unbind(struct unix_socket *u);
 /* The listening (or any) socket with that name, counted: -ECONNREFUSED, -ENOENT, ... */

@@ -538,7 +538,9 @@ s64 ldisc_read(struct file *f, struct tty *t, struct uio *u)
 
 	if (n || !u->left)
 		return n;
-	mutex_lock(&t->reader);
+	n = mutex_lock_killable(&t->reader); /* its holder waits for what somebody types */
+	if (n)
+		return n;
 	spin_lock(&t->lock);
 	n = wait_input(f, t, u->left);
 	spin_unlock(&t->lock);
@@ -604,9 +606,10 @@ s64 ldisc_write(struct file *f, struct tty *t, struct uio *u)
 	char chunk[512];
 	s64 total = 0, err = flag(t, TOSTOP) ? tty_check_background(t, SIGTTOU) : 0;
 
+	if (!err)
+		err = mutex_lock_killable(&t->writer); /* its holder waits for the driver */
 	if (err)
 		return err;
-	mutex_lock(&t->writer);
 	while (u->left && !err) {
 		size_t done = 0;
 		s64 n = uio_copy_in(u, chunk, MIN(u->left, sizeof(chunk)));

@@ -651,9 +651,28 @@ static void shell(void)
 	close_pty();
 }
 
+/* Who waits behind another reader can be killed. */
+static void killed_in_line(void)
+{
+	pid_t pid[2];
+	char byte;
+
+	open_pty();
+	for (int i = 0; i < 2; i++) {
+		FORKED(pid[i]) read(slave, &byte, 1);
+		await_asleep(pid[i]);
+	}
+	for (int i = 1; i >= 0; i--) {
+		kill(pid[i], SIGKILL);
+		EQ(reap(pid[i]), 137);
+	}
+	close_pty();
+}
+
 static const struct tap_case cases[] = {
-	T(opening),	T(default_modes), T(lines),  T(echo),	     T(raw),	     T(signal_keys),
-	T(controlling), T(job_control),	  T(hangup), T(window_size), T(other_calls), T(shell),
+	T(opening),	T(default_modes), T(lines),	     T(echo),	T(raw),
+	T(signal_keys), T(controlling),	  T(job_control),    T(hangup), T(window_size),
+	T(other_calls), T(shell),	  T(killed_in_line),
 };
 
 int main(int argc, char **argv)

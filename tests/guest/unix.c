@@ -572,11 +572,41 @@ static void polling(void)
 	close2(sv);
 }
 
+/* Who waits behind another reader or writer of the same socket can be killed. */
+static void killed_in_line(void)
+{
+	static char page[4096];
+	int s[2];
+	pid_t first, second;
+
+	OK(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+	for (int way = 0; way < 2; way++) {
+		for (int i = 0; i < 2; i++) {
+			pid_t pid;
+			FORKED(pid)
+			{
+				while (way == 0 && read(s[0], page, 1) == 1)
+					;
+				while (way == 1 && write(s[0], page, sizeof page) > 0)
+					;
+			}
+			*(i ? &second : &first) = pid;
+			await_asleep(pid);
+		}
+		kill(second, SIGKILL);
+		EQ(reap(second), 137);
+		kill(first, SIGKILL);
+		EQ(reap(first), 137);
+	}
+	close(s[0]);
+	close(s[1]);
+}
+
 static const struct tap_case cases[] = {
 	T(creation),	T(pairs),	  T(sigpipe),
 	T(named),	T(abstract),	  T(backlog),
 	T(credentials), T(shutting_down), T(passing_descriptors),
-	T(options),	T(polling),
+	T(options),	T(polling),	  T(killed_in_line),
 };
 
 int main(int argc, char **argv)
