@@ -35,7 +35,7 @@
  * do not meet. c->lock (a spin lock) guards the state and is taken by processes
  * as they are born and end. names_lock guards the table of names. Order: admin,
  * then an ancestor's lock before a descendant's, then names_lock and tree_lock.
- * Looking an id up needs RCU only.
+ * container_name.c finds them, container_usage.c says what they use.
  *
  * Cost. Creating and destroying touch the container, its parent and two hash
  * tables: nothing grows with the number of containers.
@@ -46,23 +46,16 @@
 #include "core/mutex.h"
 #include "core/time.h"
 #include "core/trace.h"
-#include "lib/hash.h"
 #include "lib/string.h"
 #include "mm/slab.h"
 #include "proc/signal.h"
 #include "tty/tty.h"
-
-#define NAME_BITS	 12
-#define CONTAINER_ID_MAX INT32_MAX
 
 struct container host_container = { .owner.account = &account_root };
 _Static_assert(offsetof(struct container, owner) == 0, "so that they have one address");
 extern struct owner owner_host __attribute__((alias("host_container")));
 
 static struct slab_cache *container_cache;
-static struct idmap ids;    /* names_lock; readers RCU */
-static struct hlist *names; /* by (parent, name); names_lock */
-static spinlock_t names_lock = SPINLOCK_INIT(RANK_PID);
 
 /* --- references and look-up --- */
 
@@ -89,43 +82,6 @@ void container_put(struct container *c)
 	kfree(c->root_text);
 	rcu_call(&c->rcu, container_free);
 	container_put(parent);
-}
-
-static bool below(const struct owner *viewer, const struct container *c)
-{
-	return &c->owner != viewer && sees(viewer, &c->owner);
-}
-
-int container_find(const struct owner *viewer, u32 id, struct container **out)
-{
-	struct container *c;
-	bool found;
-
-	rcu_read_lock();
-	c = radix_get(&ids.ids, id);
-	found = c && below(viewer, c) && ref_get_unless_zero(&c->refs);
-	rcu_read_unlock();
-	if (!found)
-		return -ESRCH;
-	*out = c;
-	return 0;
-}
-
-bool container_next(const struct owner *viewer, u32 *id, struct container **out)
-{
-	struct container *c;
-	u64 at = *id;
-
-	rcu_read_lock();
-	while ((c = radix_next(&ids.ids, &at))) {
-		if (below(viewer, c) && ref_get_unless_zero(&c->refs))
-			break;
-		at++;
-	}
-	rcu_read_unlock();
-	*id = at;
-	*out = c;
-	return c;
 }
 
 int container_may_manage(const struct container *c)
@@ -285,77 +241,6 @@ static const struct container_hooks hooks = {
 	.reboot = on_reboot,
 };
 
-/* --- names --- */
-
-static struct hlist *name_bucket(const struct container *parent, const char *name)
-{
-	u64 h = hash_bytes(name, strlen(name), (u64)parent);
-
-	return &names[hash_u64(h, NAME_BITS)];
-}
-
-static bool name_taken(const struct container *parent, const char *name)
-{
-	struct container *c;
-
-	hlist_for_each (c, name_bucket(parent, name), name_node)
-		if (c->parent == parent && !strcmp(c->name, name))
-			return true;
-	return false;
-}
-
-static bool name_valid(const char *s)
-{
-	for (const char *p = s; *p; p++) {
-		bool word = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-			    (*p >= '0' && *p <= '9');
-		if (!word && (p == s || !strchr("_.-", *p)))
-			return false;
-	}
-	return true;
-}
-
-/* Gives c its id and name, and makes both known. -EEXIST, -EAGAIN, -ENOMEM */
-static int container_publish(struct container *c)
-{
-	u64 id;
-	int err;
-
-	spin_lock(&names_lock);
-	err = idmap_alloc(&ids, c, &id);
-	if (err)
-		goto unlock;
-	c->owner.id = c->owner.account->id = id;
-	if (!c->name[0])
-		snprintf(c->name, sizeof(c->name), "c%u", c->owner.id);
-	if (!c->uts.hostname[0])
-		strlcpy(c->uts.hostname, c->name, sizeof(c->uts.hostname));
-	if (name_taken(c->parent, c->name)) {
-		radix_remove(&ids.ids, id);
-		err = -EEXIST;
-		goto unlock;
-	}
-	hlist_push(name_bucket(c->parent, c->name), &c->name_node);
-unlock:
-	spin_unlock(&names_lock);
-	return err == -ENOSPC ? -EAGAIN : err;
-}
-
-/* False: somebody else has done it. */
-static bool container_unpublish(struct container *c)
-{
-	bool was;
-
-	spin_lock(&names_lock);
-	was = hlist_hashed(&c->name_node);
-	if (was) {
-		hlist_remove(&c->name_node);
-		radix_remove(&ids.ids, c->owner.id);
-	}
-	spin_unlock(&names_lock);
-	return was;
-}
-
 /* --- creation --- */
 
 static void container_init_object(struct container *c, struct container *parent)
@@ -450,7 +335,7 @@ static int spec_check(const struct container_spec *s)
 		if (s->reserved0[i])
 			return -EINVAL;
 	if (s->flags || strnlen(s->name, sizeof(s->name)) == sizeof(s->name) ||
-	    !name_valid(s->name) ||
+	    !container_name_valid(s->name) ||
 	    strnlen(s->hostname, sizeof(s->hostname)) == sizeof(s->hostname))
 		return -EINVAL;
 	if (s->console < CONTAINER_NO_CONSOLE || s->console >= VC_COUNT || s->console == 0)
@@ -688,67 +573,6 @@ unlock:
 	return pid;
 }
 
-/* --- what it uses --- */
-
-void container_cpu_time(struct container *c, ktime_t *utime, ktime_t *stime)
-{
-	struct process *p;
-	ktime_t u, s;
-
-	spin_lock(&c->lock);
-	*utime = c->dead_utime;
-	*stime = c->dead_stime;
-	spin_unlock(&c->lock);
-	for (u32 pid = 1; !process_next_in(&c->pids, &pid, &p); pid++) {
-		if (p->pids == &c->pids && p->state == PROCESS_ALIVE) {
-			spin_lock(&p->signal_lock);
-			process_cpu_time(p, &u, &s);
-			spin_unlock(&p->signal_lock);
-			*utime += u;
-			*stime += s;
-		}
-		process_put(p);
-	}
-}
-
-static u64 limit_of(const struct account *a, enum resource what)
-{
-	s64 max = READ_ONCE(a->res[what].max);
-
-	return max == INT64_MAX ? CONTAINER_NO_LIMIT : (u64)max;
-}
-
-void container_info(struct container *c, struct cinfo *i)
-{
-	struct account *a = c->owner.account;
-	ktime_t utime, stime;
-
-	container_cpu_time(c, &utime, &stime);
-	memset(i, 0, sizeof(*i));
-	i->id = c->owner.id;
-	i->parent = c->owner.parent ? c->owner.parent->id : 0;
-	strlcpy(i->name, c->name, sizeof(i->name));
-	spin_lock(&c->uts.lock);
-	strlcpy(i->hostname, c->uts.hostname, sizeof(i->hostname));
-	spin_unlock(&c->uts.lock);
-	spin_lock(&c->lock);
-	i->state = c->state;
-	i->exit_status = c->exit_status;
-	i->started_nsec = c->started;
-	spin_unlock(&c->lock);
-	i->console = c->console;
-	i->pids_current = account_read(a, RES_PIDS);
-	i->pids_max = limit_of(a, RES_PIDS);
-	i->pids_failed = READ_ONCE(a->res[RES_PIDS].failed);
-	i->memory_current = MAX(account_read(a, RES_MEMORY), (s64)0);
-	i->memory_max = limit_of(a, RES_MEMORY);
-	i->memory_peak = READ_ONCE(a->res[RES_MEMORY].peak);
-	i->memory_oom_kills = READ_ONCE(a->oom_kills);
-	i->cpu_user_usec = utime / NSEC_PER_USEC;
-	i->cpu_system_usec = stime / NSEC_PER_USEC;
-	i->created_nsec = c->created;
-}
-
 /* --- start-up --- */
 
 void container_init(void)
@@ -757,9 +581,7 @@ void container_init(void)
 
 	container_cache = slab_cache_create("container", sizeof(struct container), 0,
 					    SLAB_ACCOUNT | SLAB_ZERO);
-	names = kmalloc(sizeof(*names) << NAME_BITS, KM_ZERO);
-	BUG_ON(!names);
-	idmap_init(&ids, 1, CONTAINER_ID_MAX);
+	container_names_init();
 	container_init_object(host, NULL);
 	host->owner.account = &account_root;
 	host->state = CONTAINER_RUNNING;

@@ -51,6 +51,12 @@ static inline struct container *current_container(void)
 	return container_of(current->owner, struct container, owner);
 }
 
+/* container_name.c: publish gives c its id and name, and makes both known: -EEXIST, -EAGAIN,
+ * -ENOMEM. unpublish: false if somebody else has done it. */
+void container_names_init(void);
+bool container_name_valid(const char *s);
+int container_publish(struct container *c);
+bool container_unpublish(struct container *c);
 void container_init(void); /* the host; before process_start_init */
 /* Gives the host its mount table, once there is one. */
 void container_init_host_mounts(struct mount_table *mounts);
