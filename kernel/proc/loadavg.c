@@ -12,8 +12,6 @@
 #include "proc/sched.h"
 
 #define LOAD_PERIOD (5 * NSEC_PER_SEC)
-#define LOAD_SHIFT  11
-#define LOAD_ONE    (1u << LOAD_SHIFT)
 
 /* 2^11 / e^(5/60), e^(5/300), e^(5/900) */
 static const u32 decay[3] = { 1884, 2014, 2037 };

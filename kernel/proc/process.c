@@ -23,6 +23,7 @@ spinlock_t tree_lock = SPINLOCK_INIT(RANK_PROCESS_TREE);
 const struct container_hooks *container_hooks;
 struct pid_table *host_pids;
 static struct slab_cache *process_cache;
+static u64 born_total; /* P */
 
 void process_set_container_hooks(const struct container_hooks *h)
 {
@@ -152,6 +153,13 @@ void process_link(struct process *p, struct process *parent, struct process_grou
 	if (g) /* else the caller starts a session */
 		group_add(g, p);
 	table_add(p, p->pids);
+	p->pids->born++;
+	born_total++;
+}
+
+u64 processes_born(void)
+{
+	return READ_ONCE(born_total);
 }
 
 /* Out of everything where it can be found. The caller drops parent, leader and the tree's

@@ -58,6 +58,7 @@ struct pid_table {
 	struct owner *owner;  /* constant, as the next three */
 	struct container *container;
 	struct uts *uts;
+	u64 born;    /* P: processes that were born here */
 	bool paused; /* P: who is born here is born paused */
 	bool is_host;
 };
@@ -240,7 +241,10 @@ struct sched_stats {
 	u64 switches;
 };
 void sched_stats_of(unsigned cpu, struct sched_stats *s);
+#define LOAD_SHIFT 11
+#define LOAD_ONE   (1u << LOAD_SHIFT)
 void sched_loadavg(u64 load[3]);
+u64 processes_born(void); /* in the whole machine */
 u32 sched_runnable(void); /* tasks that run or wait for a CPU, now */
 /*
  * What hangs on another task: these replace it under t->lock, so that those may look from

@@ -89,39 +89,94 @@ static int show_uptime(void *object, struct text *t)
 	return 0;
 }
 
+static void print_cpu(struct text *t, const char *name, ktime_t user, ktime_t system, ktime_t idle)
+{
+	text_printf(t, "%s %llu 0 %llu %llu 0 0 0 0 0 0\n", name, (ull)procfs_ticks(user),
+		    (ull)procfs_ticks(system), (ull)procfs_ticks(idle));
+}
+
+/* What each CPU did since boot. */
+static void stat_of_machine(struct text *t)
+{
+	struct sched_stats one, all = { 0 };
+	u64 interrupts = 0;
+	char name[8];
+
+	for_each_cpu (i) {
+		sched_stats_of(i, &one);
+		all.user += one.user;
+		all.system += one.system;
+		all.idle += one.idle;
+		all.switches += one.switches;
+		interrupts += interrupts_of(i);
+	}
+	print_cpu(t, "cpu ", all.user, all.system, all.idle);
+	for_each_cpu (i) {
+		sched_stats_of(i, &one);
+		snprintf(name, sizeof(name), "cpu%u", i);
+		print_cpu(t, name, one.user, one.system, one.idle);
+	}
+	text_printf(t, "intr %llu\nctxt %llu\n", (ull)interrupts, (ull)all.switches);
+}
+
+/* A container's time is kept per process, not per CPU: each CPU gets its share. */
+static void stat_of_container(struct pid_table *table, struct text *t)
+{
+	ktime_t utime, stime, idle;
+	char name[8];
+
+	container_hooks->cpu_time(table->container, &utime, &stime);
+	idle = MAX(ktime_get() * cpu_count - utime - stime, (ktime_t)0);
+	print_cpu(t, "cpu ", utime, stime, idle);
+	for_each_cpu (i) {
+		snprintf(name, sizeof(name), "cpu%u", i);
+		print_cpu(t, name, utime / cpu_count, stime / cpu_count, idle / cpu_count);
+	}
+	text_printf(t, "intr 0\nctxt 0\n");
+}
+
+static void count_processes(struct pid_table *table, u32 *running, u32 *all)
+{
+	struct process *p;
+
+	*running = *all = 0;
+	for (u32 pid = 1; !process_next_in(table, &pid, &p); pid++) {
+		*running += process_state_letter(p) == 'R';
+		++*all;
+		process_put(p);
+	}
+}
+
 static int show_stat(void *object, struct text *t)
 {
 	struct pid_table *table = procfs_table(object);
-	ktime_t up = ktime_get(), utime = 0, stime = 0, idle;
+	u32 running, all;
 
-	container_hooks->cpu_time(table->container, &utime, &stime);
-	idle = MAX(up * cpu_count - utime - stime, (ktime_t)0);
-	text_printf(t, "cpu  %llu 0 %llu %llu 0 0 0 0 0 0\n", (ull)procfs_ticks(utime),
-		    (ull)procfs_ticks(stime), (ull)procfs_ticks(idle));
-	for_each_cpu (i) /* time is kept per process, not per CPU: each gets its share */
-		text_printf(t, "cpu%u %llu 0 %llu %llu 0 0 0 0 0 0\n", i,
-			    (ull)procfs_ticks(utime / cpu_count),
-			    (ull)procfs_ticks(stime / cpu_count),
-			    (ull)procfs_ticks(idle / cpu_count));
-	text_printf(
-		t, "intr 0\nctxt 0\nbtime %lld\nprocesses %llu\nprocs_running 1\nprocs_blocked 0\n",
-		(long long)((realtime_get() - up) / NSEC_PER_SEC), (ull)table->ids.last);
+	if (table->is_host)
+		stat_of_machine(t);
+	else
+		stat_of_container(table, t);
+	count_processes(table, &running, &all);
+	text_printf(t, "btime %lld\nprocesses %llu\nprocs_running %u\nprocs_blocked 0\n",
+		    (long long)((realtime_get() - ktime_get()) / NSEC_PER_SEC),
+		    (ull)(table->is_host ? processes_born() : READ_ONCE(table->born)), running);
 	return 0;
 }
 
+/* The averages are the machine's, as those of sysinfo(2). */
 static int show_loadavg(void *object, struct text *t)
 {
 	struct pid_table *table = procfs_table(object);
-	u32 running = 0, all = 0;
-	struct process *p;
+	u32 running, all;
+	u64 load[3];
 
-	for (u32 pid = 1; !process_next_in(table, &pid, &p); pid++) {
-		running += process_state_letter(p) == 'R';
-		all++;
-		process_put(p);
+	sched_loadavg(load);
+	for (int i = 0; i < 3; i++) {
+		u64 hundredths = (load[i] * 100 + LOAD_ONE / 2) / LOAD_ONE;
+		text_printf(t, "%llu.%02llu ", (ull)hundredths / 100, (ull)hundredths % 100);
 	}
-	text_printf(t, "%u.00 %u.00 %u.00 %u/%u %llu\n", running, running, running, running, all,
-		    (ull)table->ids.last);
+	count_processes(table, &running, &all);
+	text_printf(t, "%u/%u %llu\n", running, all, (ull)table->ids.last);
 	return 0;
 }
 

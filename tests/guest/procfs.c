@@ -254,6 +254,13 @@ static void system_files(void)
 	slurp("/proc/stat");
 	CHECK(!strncmp(text, "cpu ", 4) && strstr(text, "\ncpu0 ") && strstr(text, "\nbtime ") &&
 	      strstr(text, "\nctxt ") && strstr(text, "\nprocesses "));
+	long was = field("/proc/stat", "ctxt"), born = field("/proc/stat", "processes");
+	pid_t child;
+	FORKED(child) sleep_ms(1);
+	EQ(reap(child), 0);
+	CHECK(field("/proc/stat", "ctxt") > was && was > 0);
+	CHECK(field("/proc/stat", "processes") > born && born > 0);
+	CHECK(field("/proc/stat", "intr") > 0);
 	CHECK(llabs(field("/proc/stat", "btime") - (time(NULL) - now_ms() / 1000)) < 60 * 60 * 24);
 	slurp("/proc/cpuinfo");
 	CHECK(strstr(text, "processor\t: 0\n") && strstr(text, "\nflags\t\t: ") &&

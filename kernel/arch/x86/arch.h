@@ -59,6 +59,7 @@ size_t arch_cpuinfo(unsigned cpu, char *buf,
 u64 arch_random_seed(bool *ok);	  /* RDSEED or RDRAND, once */
 
 /* --- idle and power --- */
+u64 interrupts_of(unsigned cpu); /* that it took since boot */
 void arch_idle_wait(void);	 /* interrupts on, halt until one comes, interrupts off */
 void cpu_relax_interrupts(void); /* lets pending interrupts in, for resched_point() */
 void arch_power_off(void) __noreturn;

@@ -185,6 +185,13 @@ static void trap_exception(struct trapframe *f)
 	trap_panic(f, 0);
 }
 
+static PERCPU(u64, interrupts);
+
+u64 interrupts_of(unsigned cpu)
+{
+	return READ_ONCE(percpu_of(interrupts, cpu));
+}
+
 void trap_dispatch(struct trapframe *f)
 {
 	u64 vector = f->vector;
@@ -203,6 +210,7 @@ void trap_dispatch(struct trapframe *f)
 	}
 	if (!trap_from_user(f))
 		rcu_idle_exit(); /* the handler may read under RCU */
+	percpu_this(interrupts)++;
 	if (vector == VECTOR_TIMER)
 		apic_timer_interrupt();
 	else if (vector == VECTOR_IPI)
