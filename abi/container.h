@@ -24,6 +24,7 @@
 #define SYS_cstop 1008
 #define SYS_getcid 1009
 #define SYS_cinfo 1010
+#define SYS_container_notify 1011
 
 #define CONTAINER_NAME_MAX 64     /* with the final NUL; [A-Za-z0-9][A-Za-z0-9_.-]* */
 #define CONTAINER_HOSTNAME_MAX 65 /* with the final NUL, as in struct utsname */
@@ -43,6 +44,7 @@ struct container_spec {
 	uint32_t flags;      /* CONTAINER_F_*; unknown bits: -EINVAL */
 	uint64_t pids_max;   /* processes and threads, or CONTAINER_NO_LIMIT */
 	uint64_t memory_max; /* bytes, kernel memory included, or CONTAINER_NO_LIMIT */
+	uint64_t deny;       /* address of what is written to syscalls.deny, or 0. -EINVAL */
 };
 
 enum container_state {
@@ -68,6 +70,55 @@ struct cinfo {
 	uint64_t pids_failed;                /* forks refused because of pids_max */
 	uint64_t cpu_user_usec, cpu_system_usec;
 	uint64_t created_nsec, started_nsec; /* CLOCK_REALTIME; 0: not started */
+};
+
+/*
+ * container_notify(cid): a descriptor (closed on exec) for the manager that answers
+ * the calls which the container's rules "notify" hold up. One at a time: -EBUSY.
+ *
+ * read() takes the next call: a struct cnotify_call and behind it copies of what its
+ * arguments point to, as far as abi/syscall.tbl says so. What was copied is what an
+ * allowed call works on. -EINVAL: the buffer is too small (CNOTIFY_CALL_MAX is
+ * enough); 0: the container is destroyed. poll: POLLIN, POLLHUP.
+ *
+ * write() answers one: a struct cnotify_answer and behind it data_length bytes.
+ * -ENOENT: no such call waits (its caller may have been killed); -EINVAL, -EBADF.
+ * When the last copy of the descriptor is closed, and while there is none, held
+ * calls answer -ENOSYS.
+ */
+#define CNOTIFY_DATA_MAX 65536 /* bytes copied for one call: more is -E2BIG for its caller */
+
+struct cnotify_call {
+	uint64_t id;
+	uint32_t container;  /* where the caller lives: this one or one inside it */
+	uint32_t pid, tid;   /* as known there */
+	uint32_t number;     /* of the system call */
+	uint64_t args[6];    /* as the caller gave them */
+	uint32_t size;       /* of all, this struct included */
+	uint32_t reserved;
+	struct {
+		uint32_t offset, length; /* from the start of this struct; 0, 0: no copy */
+	} data[6];                       /* strings with their NUL */
+};
+#define CNOTIFY_CALL_MAX (sizeof(struct cnotify_call) + CNOTIFY_DATA_MAX + 64)
+
+enum cnotify_verdict {
+	CNOTIFY_ALLOW, /* the kernel executes it, with the copies */
+	CNOTIFY_ERRNO, /* it answers -error */
+	CNOTIFY_VALUE, /* it answers value (>= 0 or < -4095) */
+	CNOTIFY_FILE,  /* it answers a new descriptor for the manager's descriptor `value` */
+};
+#define CNOTIFY_CLOEXEC 1 /* in flags, with CNOTIFY_FILE */
+
+struct cnotify_answer {
+	uint64_t id;
+	uint32_t verdict;
+	uint32_t error;       /* 1 .. 511 */
+	int64_t value;
+	uint32_t flags;
+	uint32_t data_arg;    /* CNOTIFY_VALUE: data goes to where args[data_arg] points */
+	uint32_t data_length; /* 0: none; at most CNOTIFY_DATA_MAX */
+	uint32_t reserved;
 };
 
 #endif

@@ -41,6 +41,7 @@
  * tables: nothing grows with the number of containers.
  */
 #include "container/container.h"
+#include "container/notify.h"
 #include "arch/x86/smp.h"
 #include "core/errno.h"
 #include "core/mutex.h"
@@ -79,6 +80,7 @@ void container_put(struct container *c)
 	BUG_IF(c->alive, "container %u has %u processes", c->owner.id, c->alive);
 	pid_table_destroy(&c->pids);
 	account_release(c->owner.account);
+	filter_destroy(&c->filter);
 	kfree(c->root_text);
 	rcu_call(&c->rcu, container_free);
 	container_put(parent);
@@ -258,6 +260,8 @@ static void container_init_object(struct container *c, struct container *parent)
 	c->owner.parent = parent ? &parent->owner : NULL;
 	c->owner.depth = parent ? parent->owner.depth + 1 : 0;
 	c->owner.pids = &c->pids;
+	c->owner.slow_calls =
+		parent ? parent->owner.slow_calls & SLOW_CALLS_TRACED : trace_calls_at_boot();
 	c->created = realtime_get();
 }
 
@@ -388,7 +392,9 @@ int container_create(const struct container_spec *spec, const struct path *root,
 	if (err)
 		goto put;
 	*out = container_get(c); /* before anybody else can find and destroy it */
+	filter_inherit_begin(c);
 	err = container_publish(c);
+	filter_inherit_end(c);
 	if (err)
 		goto put_mounts;
 	if (spec->console != CONTAINER_NO_CONSOLE)
@@ -522,6 +528,7 @@ int container_destroy(struct container *c)
 		return err; /* interrupted: it stays doomed, and may be destroyed again */
 	if (!container_unpublish(c))
 		return -ESRCH;
+	notify_end(c);
 	spin_lock(&c->parent->lock);
 	list_remove(&c->sibling);
 	spin_unlock(&c->parent->lock);
@@ -594,6 +601,7 @@ void container_init(void)
 	container_init_host_mounts(host_mounts);
 	process_set_container_hooks(&hooks);
 	oom_init();
+	filter_init();
 }
 
 void container_init_host_mounts(struct mount_table *mounts)

@@ -10,6 +10,7 @@
 #define CONTAINER_CONTAINER_H
 
 #include "abi/container.h"
+#include "container/filter.h"
 #include "core/owner.h"
 #include "fs/context.h"
 #include "proc/process.h"
@@ -41,6 +42,8 @@ struct container {
 	struct mount_table *mounts; /* aspects */
 	struct pid_table pids;
 	struct uts uts;
+	struct filter filter;
+	struct notifier *notifier; /* C: who answers for the filter; NULL: nobody */
 	struct rcu_head rcu;
 };
 

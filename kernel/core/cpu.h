@@ -26,13 +26,14 @@
 struct task;
 struct aspace;
 
-/* %gs points here. Offsets of the first five fields are known to entry.S. */
+/* %gs points here. Offsets of the first six fields are known to entry.S. */
 struct cpu {
 	struct cpu *self;  /* 0 */
 	struct task *task; /* 8: current */
 	u64 kstack_top;	   /* 16: of current, loaded at syscall entry */
 	u64 user_rsp;	   /* 24: scratch of syscall entry */
 	u64 percpu_offset; /* 32: add to the address of a PERCPU variable */
+	u8 slow_calls;	   /* 40: of current's owner: its system calls take the long way */
 	u32 id;		   /* 0 .. cpu_count-1 */
 	u32 apic_id;
 	u32 spin_depth; /* debug: spin locks held (no sleeping while > 0) */

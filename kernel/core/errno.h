@@ -149,4 +149,9 @@
 #define ERESTARTNOHAND	      514 /* restart only if no handler ran */
 #define ERESTART_RESTARTBLOCK 516 /* as NOHAND, but go on through task->restart */
 
+/* errno_name.c: "EPERM" for 1, NULL if it has no name; and back, 0 if there is none of that name.
+ */
+const char *errno_name(int err);
+int errno_parse(const char *name);
+
 #endif

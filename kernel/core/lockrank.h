@@ -16,6 +16,7 @@ enum lock_rank {
 	/* sleeping */
 	RANK_FILE_POS,	      /* file->pos_lock: around a whole read or write */
 	RANK_CONTAINER_ADMIN, /* one container's life cycle */
+	RANK_FILTER,	      /* the rules of all containers (container/filter.c) */
 	RANK_EXEC,	      /* process->exec_lock: exec against ptrace-like readers */
 	RANK_RENAME,	      /* superblock: renames of directories */
 	RANK_MOUNT,	      /* one mount table */
@@ -38,7 +39,8 @@ enum lock_rank {
 	RANK_FUTEX,
 	RANK_FILE_LOCKS, /* flock and fcntl locks */
 	RANK_EVENTFD,
-	RANK_UNIX, /* AF_UNIX sockets, then the table of abstract names */
+	RANK_NOTIFY, /* one manager's queue of held calls (container/notify.c) */
+	RANK_UNIX,   /* AF_UNIX sockets, then the table of abstract names */
 	RANK_UNIX_NAMES,
 	RANK_NAMECACHE,	     /* dentry->lock: children */
 	RANK_NAMECACHE_HASH, /* a bucket of names */

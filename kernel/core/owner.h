@@ -18,8 +18,12 @@ struct owner {
 	u32 id;		      /* the container's; constant */
 	struct account *account;
 	struct pid_table *pids; /* its processes (proc/process.h): whom its /proc shows; constant */
+	/* Why its system calls take the long way; atomic. After a change: syscall_gate_sync(). */
+	u8 slow_calls;
 };
-#define OWNER_DEPTH_MAX 8
+#define SLOW_CALLS_TRACED   BIT(0) /* somebody records them */
+#define SLOW_CALLS_FILTERED BIT(1) /* not all are allowed */
+#define OWNER_DEPTH_MAX	    8
 
 extern struct owner owner_host;
 

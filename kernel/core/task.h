@@ -124,7 +124,9 @@ struct task {
 	u32 counted_uid;       /* real user it counts for (RLIMIT_NPROC) */
 	bool nproc_exceeded;   /* setuid went beyond RLIMIT_NPROC: exec will fail */
 	struct aspace
-		*dead_aspace;  /* dropped after the last switch, when its tables are not loaded */
+		*dead_aspace; /* dropped after the last switch, when its tables are not loaded */
+	/* Copies that stand for user memory during this call (arch/x86/uaccess.h); current only. */
+	struct user_shadow *shadow;
 	uaddr_t fault_address; /* last user fault */
 	u8 uaccess_depth;      /* debug: inside copy_{to,from}_user */
 #if DEBUG

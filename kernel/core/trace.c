@@ -59,6 +59,11 @@ void trace_record(enum trace_event event, u64 a, u64 b)
 	__atomic_store_n(&e->number, ++ring->count, __ATOMIC_RELEASE);
 }
 
+u8 trace_calls_at_boot(void)
+{
+	return trace_enabled & 1u << TRACE_SYSCALL ? SLOW_CALLS_TRACED : 0;
+}
+
 static void trace_print(const struct trace_entry *e)
 {
 	printk(LOG_EMERG, "  %5ld.%06ld container %u task %u %s %lx %lx\n", e->time / NSEC_PER_SEC,

@@ -28,6 +28,8 @@ static inline void trace(enum trace_event e, u64 a, u64 b)
 	if (unlikely(trace_enabled & (1u << e)))
 		trace_record(e, a, b);
 }
+/* SLOW_CALLS_TRACED if system calls are recorded from the start, else 0. */
+u8 trace_calls_at_boot(void);
 void trace_dump(unsigned last); /* the last events of each CPU, through printk */
 
 #endif

@@ -108,7 +108,7 @@ static inline s64 buffer_check(uaddr_t buf, size_t *n)
 {
 	/* A stack here ends where user space does: only what no space could hold is refused at
 	 * once. */
-	if (unlikely(buf > USER_END || *n > USER_END))
+	if (unlikely(buf > USER_END || *n > USER_END) && !user_source_ok(buf, *n))
 		return -EFAULT;
 	*n = MIN(*n, (size_t)RW_COUNT_MAX);
 	return 0;

@@ -261,7 +261,7 @@ s64 sys_sendto(int fd, uaddr_t buf, size_t n, u32 flags, uaddr_t ua, int length)
 		m.name_length = length;
 	}
 	uio_init_user(&u, buf, MIN(n, (size_t)RW_COUNT_MAX));
-	if (!result && !user_range_ok(buf, u.left))
+	if (!result && !user_source_ok(buf, u.left))
 		result = -EFAULT;
 	if (!result)
 		result = r.s->ops->send(r.s, &m, !(r.nonblock || (flags & MSG_DONTWAIT)));

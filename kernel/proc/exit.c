@@ -17,6 +17,7 @@
 #include "arch/x86/arch.h"
 #include "core/errno.h"
 #include "mm/aspace.h"
+#include "mm/slab.h"
 #include "fs/context.h"
 #include "fs/fdtable.h"
 #include "proc/futex.h"
@@ -359,6 +360,8 @@ void task_exit(u32 status)
 	task_drop_aspace(t);
 	task_drop_files(t);
 	fpu_free(t);
+	kfree(t->shadow); /* the call that it was made for does not return */
+	t->shadow = NULL;
 	if (!leader) {
 		pid_detach(p->pids, t->tid, PID_TASK);
 		task_uncharge(t);

@@ -50,6 +50,7 @@ struct request {
 	gid_t gid;
 	int console; /* CONTAINER_NO_CONSOLE if none */
 	uint64_t pids, memory;
+	const char *deny; /* rules, or NULL */
 	bool interactive, tty, detach, remove;
 	bool all, quiet, force, json;
 	unsigned seconds; /* of stop */

@@ -69,6 +69,14 @@ static const char *set_memory(struct request *r, const char *value)
 	return NULL;
 }
 
+static const char *set_deny(struct request *r, const char *value)
+{
+	if (!*value)
+		return "not a list of calls";
+	r->deny = r->deny ? text("%s,%s", r->deny, value) : value;
+	return NULL;
+}
+
 static const char *set_env(struct request *r, const char *value)
 {
 	const char *equals = strchr(value, '=');
@@ -209,6 +217,7 @@ static const struct option options[] = {
 	{'p', "pids", "N", set_pids, "at most N processes and threads", OPTIONS_NEW},
 	{'m', "memory", "SIZE", set_memory, "at most SIZE of memory (K, M, G)", OPTIONS_NEW},
 	{0, "console", "vcN", set_console, "give it the virtual console N", OPTIONS_NEW},
+	{0, "deny", "CALL[,CALL...]", set_deny, "refuse system calls (CALL=ACTION: see syscalls.deny)", OPTIONS_NEW},
 	{0, "detach", NULL, set_detach, "do not wait for it", OPTIONS_NEW},
 	{0, "rm", NULL, set_remove, "remove it when it ends", OPTIONS_NEW},
 	{'e', "env", "K=V", set_env, "a variable of its environment", OPTIONS_PROGRAM},
@@ -231,7 +240,6 @@ static const struct option options[] = {
 	{0, "weight", "N", NULL, NULL, OPTIONS_NEW},
 	{0, "cpuset", "LIST", NULL, NULL, OPTIONS_NEW},
 	{0, "sched", "POLICY", NULL, NULL, OPTIONS_NEW},
-	{0, "deny", "CALL[,CALL...]", NULL, NULL, OPTIONS_NEW},
 	{0, "on-limit", "errno|kill", NULL, NULL, OPTIONS_NEW},
 	{'v', "volume", "SRC:DST[:ro]", NULL, NULL, OPTIONS_NEW},
 	{0, "read-only", NULL, NULL, NULL, OPTIONS_NEW},

@@ -80,6 +80,10 @@ static int spawn_failed(const struct request *r, const char *root, int err)
 		return fail("no such directory: %s", root);
 	case ENOTDIR:
 		return fail("not a directory: %s", root);
+	case EINVAL:
+		if (r->deny)
+			return fail("--deny: %s: not a list of CALL or CALL=ACTION", r->deny);
+		return fail_errno(err, "cannot make a container");
 	case ENOSYS:
 		return fail("this kernel has no containers");
 	default:
@@ -125,6 +129,7 @@ static int container_make(const struct request *r, const char *root, int *id, st
 	spec.console = r->console;
 	spec.pids_max = r->pids;
 	spec.memory_max = r->memory;
+	spec.deny = (uintptr_t)r->deny;
 	*id = spawncont(&spec, sizeof spec);
 	if (*id < 0)
 		return spawn_failed(r, root, errno);

@@ -56,6 +56,11 @@ int cinfo(int cid, struct cinfo *info, size_t size)
 	return (int)syscall(SYS_cinfo, cid, info, size);
 }
 
+int container_notify(int cid)
+{
+	return (int)syscall(SYS_container_notify, cid);
+}
+
 int create_container(void)
 {
 	return (int)syscall(SYS_create_container);

@@ -7,6 +7,7 @@
 #define CPU_TASK	8
 #define CPU_KSTACK_TOP	16
 #define CPU_USER_RSP	24
+#define CPU_SLOW_CALLS	40
 #define TASK_KERNEL_RSP 0
 #define TASK_WORK	16
 

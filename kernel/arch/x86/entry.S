@@ -24,7 +24,6 @@
 #define USER_SS 0x2b
 #define SYSCALL_MAX_LINUX 512
 #define MSR_GS_BASE 0xc0000101
-#define TRACE_SYSCALLS 6 /* TRACE_SYSCALL | TRACE_SYSRET */
 
 	.text
 	.balign 64
@@ -46,8 +45,8 @@ syscall_entry:
 	xor %ebp, %ebp
 	cmp $SYSCALL_MAX_LINUX, %eax
 	jae syscall_uncommon
-	testl $TRACE_SYSCALLS, trace_enabled
-	jnz syscall_uncommon
+	cmpb $0, %gs:CPU_SLOW_CALLS /* traced or filtered */
+	jne syscall_uncommon
 	mov syscall_table(, %rax, 8), %rcx
 	test %rcx, %rcx
 	jz syscall_uncommon

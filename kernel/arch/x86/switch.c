@@ -79,6 +79,7 @@ void arch_switch(struct task *prev, struct task *next)
 		bases_load(next);
 	mmu_switch(next->aspace);
 	c->task = next;
+	c->slow_calls = READ_ONCE(next->owner->slow_calls);
 	c->kstack_top = next->kstack_top;
 	a->tss.rsp[0] = next->kstack_top;
 	switch_stacks(prev, next);

@@ -28,6 +28,7 @@ _Static_assert(offsetof(struct cpu, task) == CPU_TASK, "asm.h");
 _Static_assert(offsetof(struct cpu, kstack_top) == CPU_KSTACK_TOP, "asm.h");
 _Static_assert(offsetof(struct cpu, user_rsp) == CPU_USER_RSP, "asm.h");
 _Static_assert(offsetof(struct cpu, percpu_offset) == 32, "cpu.h: percpu_this");
+_Static_assert(offsetof(struct cpu, slow_calls) == CPU_SLOW_CALLS, "asm.h");
 _Static_assert(offsetof(struct task, kernel_rsp) == TASK_KERNEL_RSP, "asm.h");
 _Static_assert(offsetof(struct task, work) == TASK_WORK, "asm.h");
 _Static_assert(offsetof(struct trapframe, r11) == FRAME_R11, "asm.h");
@@ -38,7 +39,6 @@ _Static_assert(offsetof(struct trapframe, cs) == FRAME_CS, "asm.h");
 _Static_assert(offsetof(struct trapframe, rflags) == FRAME_RFLAGS, "asm.h");
 _Static_assert(sizeof(struct trapframe) == FRAME_SIZE, "asm.h");
 _Static_assert(IST_SIZE == IST_BYTES, "asm.h");
-_Static_assert((1 << TRACE_SYSCALL | 1 << TRACE_SYSRET) == 6, "entry.S: TRACE_SYSCALLS");
 
 enum {
 	TRAP_DEBUG = 1,

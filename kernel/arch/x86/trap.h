@@ -41,11 +41,4 @@ struct trapframe *task_frame(struct task *t);
 #define RFLAGS_IOPL	  0x3000ull
 #define RFLAGS_IOPL_SHIFT 12
 
-#define SYSCALL_MAX_LINUX  512
-#define SYSCALL_TABLE_SIZE (SYSCALL_MAX_LINUX + 24)
-/* Skerry's own calls, 1000.., stand behind Linux's in the table. */
-#define SYSCALL_INDEX(nr) ((nr) < 1000 ? (nr) : SYSCALL_MAX_LINUX + (nr)-1000)
-
-const char *syscall_name(u64 nr); /* "?" if there is none */
-
 #endif

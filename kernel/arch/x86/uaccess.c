@@ -95,10 +95,58 @@ static inline size_t copy(void *dst, const void *src, size_t n)
 	return user_copy(dst, src, n);
 }
 
+/* What the shadow has at `a`, and how much of it; NULL: nothing. */
+static const void *shadow_find(uaddr_t a, size_t *length)
+{
+	const struct user_shadow *s = current->shadow;
+	u64 i = (a - SHADOW_BASE) >> SHADOW_SHIFT, offset = a & (BIT(SHADOW_SHIFT) - 1);
+
+	if (!s || a < SHADOW_BASE || i >= ARRAY_SIZE(s->data) || offset >= s->length[i])
+		return NULL;
+	*length = s->length[i] - offset;
+	return (const char *)s->data[i] + offset;
+}
+
+/* As copy_from_user_partial. */
+static __noinline size_t shadow_copy(void *dst, uaddr_t src, size_t n)
+{
+	size_t length;
+	const void *from = shadow_find(src, &length);
+
+	if (!from)
+		return n;
+	length = MIN(length, n);
+	memcpy(dst, from, length);
+	return n - length;
+}
+
+static __noinline s64 shadow_string(char *dst, uaddr_t src, size_t size)
+{
+	size_t length, n;
+	const char *from = shadow_find(src, &length);
+
+	if (!from)
+		return -EFAULT;
+	n = strnlen(from, MIN(length, size));
+	if (n == length)
+		return -EFAULT;
+	if (n == size)
+		return -ENAMETOOLONG;
+	memcpy(dst, from, n + 1);
+	return n;
+}
+
+bool user_source_ok(uaddr_t a, size_t n)
+{
+	size_t length;
+
+	return user_range_ok(a, n) || (shadow_find(a, &length) && length >= n);
+}
+
 size_t copy_from_user_partial(void *dst, uaddr_t src, size_t n)
 {
 	if (unlikely(!user_range_ok(src, n)))
-		return n;
+		return shadow_copy(dst, src, n);
 	return copy(dst, (const void *)src, n);
 }
 
@@ -128,8 +176,8 @@ int clear_user(uaddr_t dst, size_t n)
 
 s64 copy_string_from_user(char *dst, uaddr_t src, size_t size)
 {
-	if (src >= USER_END)
-		return -EFAULT;
+	if (unlikely(src >= USER_END))
+		return shadow_string(dst, src, size);
 	size_t n = MIN(size, USER_END - src);
 	s64 len = user_string(dst, src, n);
 

@@ -27,6 +27,22 @@ int user_cmpxchg_u32(uaddr_t a, u32 expected, u32 desired, u32 *old) __must_chec
 /* -EFAULT at once instead of sleeping. For holding a spin lock (futex). */
 int user_load_u32_nofault(uaddr_t a, u32 *value) __must_check;
 
+/*
+ * A call may run on copies of what its arguments point to, so that what was looked
+ * at is what is done, whatever other threads write meanwhile: while current->shadow
+ * is set, copy_from_user and copy_string_from_user read data[i] at SHADOW_ADDRESS(i).
+ * No user address is that high, so the check costs nothing until it would fail.
+ */
+#define SHADOW_BASE	  0x0000800000000000ull
+#define SHADOW_SHIFT	  32
+#define SHADOW_ADDRESS(i) (SHADOW_BASE | (u64)(i) << SHADOW_SHIFT)
+struct user_shadow {
+	const void *data[6];
+	u32 length[6];
+};
+/* [a, a + n) may be read from: it is the user's, or in the shadow. */
+bool user_source_ok(uaddr_t a, size_t n);
+
 /* One value of a scalar type or struct: get_user(&x, address), put_user(address, &x). */
 #define get_user(ptr, address) copy_from_user((ptr), (address), sizeof(*(ptr)))
 #define put_user(address, ptr) copy_to_user((address), (ptr), sizeof(*(ptr)))

@@ -58,6 +58,13 @@ int getcid(void);
 int cinfo(int cid, struct cinfo *info, size_t size);
 
 /*
+ * A descriptor for the manager of `cid`: from it come the system calls that rules
+ * "notify" hold up, to it go the answers (abi/container.h, struct cnotify_call).
+ * Closed on exec. EBUSY: there is a manager.
+ */
+int container_notify(int cid);
+
+/*
  * The calls for a program that goes into a container and comes back: a new
  * container with a view of the caller's files as of now; its id.
  */
