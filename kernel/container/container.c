@@ -260,8 +260,7 @@ static void container_init_object(struct container *c, struct container *parent)
 	c->owner.parent = parent ? &parent->owner : NULL;
 	c->owner.depth = parent ? parent->owner.depth + 1 : 0;
 	c->owner.pids = &c->pids;
-	c->owner.slow_calls =
-		parent ? parent->owner.slow_calls & SLOW_CALLS_TRACED : trace_calls_at_boot();
+	c->owner.slow_calls = trace_calls_at_boot();
 	c->created = realtime_get();
 }
 
@@ -392,9 +391,11 @@ int container_create(const struct container_spec *spec, const struct path *root,
 	if (err)
 		goto put;
 	*out = container_get(c); /* before anybody else can find and destroy it */
-	filter_inherit_begin(c);
+	filter_lock();
+	filter_inherit(c);
+	trace_inherit(c);
 	err = container_publish(c);
-	filter_inherit_end(c);
+	filter_unlock();
 	if (err)
 		goto put_mounts;
 	if (spec->console != CONTAINER_NO_CONSOLE)

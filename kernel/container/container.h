@@ -87,6 +87,10 @@ void container_cpu_time(struct container *c, ktime_t *utime, ktime_t *stime);
 int container_may_manage(const struct container *c);
 const char *container_state_name(enum container_state s);
 
+/* trace_file.c: the control file `trace`; a new container is traced if its parent is */
+extern const struct file_ops trace_file_ops;
+void trace_inherit(struct container *c);
+
 /* oom.c: mm has somebody to ask whom to kill */
 void oom_init(void);
 

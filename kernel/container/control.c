@@ -275,6 +275,7 @@ static const struct pseudo_entry container_files[] = {
 	  .mode = S_IFREG | 0444,
 	  .show = filter_show_effective },
 	{ .name = "syscalls.events", .mode = S_IFREG | 0444, .show = filter_show_events },
+	{ .name = "trace", .mode = S_IFREG | 0400, .file_ops = &trace_file_ops },
 	{ .name = "kill", .mode = S_IFREG | 0200, .store = store_kill, .open = open_managed },
 	{ 0 },
 };

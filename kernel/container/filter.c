@@ -85,15 +85,20 @@ static void set_effective(struct container *c, struct filter_table *t)
 		__atomic_fetch_and(&c->owner.slow_calls, ~SLOW_CALLS_FILTERED, __ATOMIC_RELAXED);
 }
 
-void filter_inherit_begin(struct container *c)
+void filter_lock(void)
 {
 	mutex_lock(&filter_mutex);
-	set_effective(c, table_get(c->parent->filter.effective));
 }
 
-void filter_inherit_end(struct container *c)
+void filter_unlock(void)
 {
 	mutex_unlock(&filter_mutex);
+}
+
+/* filter_mutex is held. */
+void filter_inherit(struct container *c)
+{
+	set_effective(c, table_get(c->parent->filter.effective));
 }
 
 void filter_destroy(struct filter *f)

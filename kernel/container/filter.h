@@ -39,11 +39,12 @@ struct filter {
 
 void filter_init(void);
 /*
- * Around the publication of a new container: nobody changes the rules above it
- * meanwhile, and it starts with those.
+ * Around the publication of a new container, so that nobody changes what it takes over
+ * from its parent meanwhile: its rules, and whether it is traced (trace_file.c).
  */
-void filter_inherit_begin(struct container *c);
-void filter_inherit_end(struct container *c);
+void filter_lock(void);
+void filter_unlock(void);
+void filter_inherit(struct container *c);
 void filter_destroy(struct filter *f); /* with its container: nobody lives in it */
 /* The rules of c and of all below it change at once, or not at all: -ENOMEM. t is taken over. */
 int filter_set(struct container *c, struct filter_table *t);

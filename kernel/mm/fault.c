@@ -24,7 +24,6 @@
 #include "arch/x86/copy.h"
 #include "core/errno.h"
 #include "core/rlimit.h"
-#include "core/trace.h"
 #include "mm/pagecache.h"
 #include "mm/pagetable.h"
 #include "mm/vma.h"
@@ -425,7 +424,6 @@ int aspace_fault(struct aspace *as, u64 va, u64 error, int *sig, int *code)
 {
 	va &= ~PAGE_MASK;
 	current->minor_faults++;
-	trace(TRACE_FAULT, va, error);
 	for (;;) {
 		struct vma *v = va < USER_END ? fault_area(as, va) : NULL;
 		if (unlikely(!v)) {

@@ -631,7 +631,7 @@ void schedule(void)
 	next->time_mark = next->sched.slice_start = now;
 	spin_unlock(&rq->lock);
 	sched_tick_arm(rq, tick);
-	trace(TRACE_SWITCH, prev->tid, next->tid);
+	trace(TRACE_SWITCH, next->owner->id, next->tid);
 	arch_switch(prev, next);
 	sched_finish_switch();
 }

@@ -53,8 +53,10 @@ struct request {
 	const char *deny; /* rules, or NULL */
 	bool interactive, tty, detach, remove;
 	bool all, quiet, force, json;
-	unsigned seconds; /* of stop */
-	unsigned count;	  /* of top; 0: until told to end */
+	const char *output; /* of trace; NULL: standard output */
+	bool timed;	    /* seconds were given */
+	unsigned seconds;   /* of stop, trace */
+	unsigned count;	    /* of top; 0: until told to end */
 	int signal;
 };
 
@@ -68,6 +70,7 @@ enum option_group {
 	OPTIONS_LIST = 1 << 5,
 	OPTIONS_INFO = 1 << 6,
 	OPTIONS_TOP = 1 << 7,
+	OPTIONS_TRACE = 1 << 8,
 };
 
 struct command {
@@ -191,6 +194,7 @@ int do_rm(struct request *r);
 int do_list(struct request *r);
 int do_info(struct request *r);
 int do_top(struct request *r);
+int do_trace(struct request *r);
 int do_attach(struct request *r);
 int do_disconnect(struct request *r);
 int do_help(struct request *r);

@@ -159,7 +159,14 @@ static const char *set_seconds(struct request *r, const char *value)
 	if (number_parse(value, 0, 86400, &n))
 		return "not a number of seconds (0 to 86400)";
 	r->seconds = (unsigned)n;
+	r->timed = true;
 	return NULL;
+}
+
+static const char *set_output(struct request *r, const char *value)
+{
+	r->output = value;
+	return *value ? NULL : "not a file";
 }
 
 static const char *set_count(struct request *r, const char *value)
@@ -232,6 +239,8 @@ static const struct option options[] = {
 	{'q', "quiet", NULL, set_quiet, "ids only", OPTIONS_LIST},
 	{0, "format", "table|json", set_list_format, "for people or for programs", OPTIONS_LIST},
 	{0, "format", "text|json", set_info_format, "for people or for programs", OPTIONS_INFO},
+	{'t', "time", "SECS", set_seconds, "for so long (until interrupted)", OPTIONS_TRACE},
+	{'o', "output", "FILE", set_output, "into FILE (standard output)", OPTIONS_TRACE},
 	{'n', "count", "COUNT", set_count, "show it COUNT times", OPTIONS_TOP},
 
 	{'d', "disk", "SIZE", NULL, NULL, OPTIONS_NEW},
