@@ -45,7 +45,21 @@ struct container_spec {
 	uint64_t pids_max;   /* processes and threads, or CONTAINER_NO_LIMIT */
 	uint64_t memory_max; /* bytes, kernel memory included, or CONTAINER_NO_LIMIT */
 	uint64_t deny;       /* address of what is written to syscalls.deny, or 0. -EINVAL */
+	uint64_t binds;      /* address of bind_count struct container_bind */
+	uint32_t bind_count; /* at most CONTAINER_BINDS_MAX: -EINVAL */
+	uint32_t reserved1;  /* zero */
 };
+#define CONTAINER_F_READ_ONLY 1     /* its root cannot be written to */
+#define CONTAINER_F_KILL_ON_LIMIT 2 /* who exceeds a limit ends the container (control file on_limit) */
+#define CONTAINER_BINDS_MAX 32
+
+/* A file or directory of the caller's view, on one that the container's root has. */
+struct container_bind {
+	uint64_t source, target; /* addresses of paths; target as seen inside */
+	uint32_t flags;          /* CONTAINER_BIND_READ_ONLY */
+	uint32_t reserved;       /* zero */
+};
+#define CONTAINER_BIND_READ_ONLY 1
 
 enum container_state {
 	CONTAINER_CREATED,  /* no process yet, or all that joined have left */

@@ -7,10 +7,7 @@
 #include "container/container.h"
 #include "container/notify.h"
 #include "core/errno.h"
-#include "mm/slab.h"
 #include "syscalls.h"
-
-#define RULES_MAX 4096
 
 /* The container, counted, that current may manage: -ESRCH, -EPERM. */
 static int manageable(int cid, struct container **out)
@@ -40,78 +37,6 @@ static int with_container(int cid, int (*fn)(struct container *c))
 s64 sys_getcid(void)
 {
 	return current->owner->id;
-}
-
-/* The rules at `text`, a string of the caller's; 0: none. */
-static int rules_from_user(uaddr_t text, struct filter_table **out)
-{
-	char *s;
-	s64 err;
-
-	*out = NULL;
-	if (!text)
-		return 0;
-	s = kmalloc(RULES_MAX, KM_ACCOUNT);
-	if (!s)
-		return -ENOMEM;
-	err = copy_string_from_user(s, text, RULES_MAX);
-	if (err >= 0)
-		err = filter_parse(s, out);
-	kfree(s);
-	return err == -ENAMETOOLONG ? -EINVAL : err;
-}
-
-/* Under its rules from the first process on; *rules is taken over if it comes to that. */
-static int create_filtered(const struct container_spec *spec, const struct path *root,
-			   const char *name, struct filter_table **rules, struct container **out)
-{
-	int err = container_create(spec, root, name, out);
-
-	if (err || !*rules)
-		return err;
-	err = filter_set(*out, *rules);
-	*rules = NULL;
-	if (err) {
-		container_destroy(*out);
-		container_put(*out);
-	}
-	return err;
-}
-
-s64 sys_spawncont(uaddr_t uspec, size_t size)
-{
-	struct container_spec spec;
-	struct filter_table *rules;
-	struct container *c;
-	struct path root;
-	char *name;
-	int err;
-
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	err = copy_struct_from_user(&spec, sizeof(spec), uspec, size);
-	if (err)
-		return err;
-	err = rules_from_user(spec.deny, &rules);
-	if (err)
-		return err;
-	err = name_from_user(spec.root, false, &name);
-	if (err)
-		goto put_rules;
-	err = path_lookup(AT_FDCWD, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &root);
-	if (err)
-		goto put_name;
-	err = create_filtered(&spec, &root, name, &rules, &c);
-	path_put(root);
-	if (!err) {
-		err = c->owner.id;
-		container_put(c);
-	}
-put_name:
-	name_put(name);
-put_rules:
-	filter_table_put(rules);
-	return err;
 }
 
 s64 sys_cfork(struct trapframe *frame)

@@ -121,6 +121,7 @@ static void container_check(const struct container *c)
 
 static void container_set_state(struct container *c, enum container_state s)
 {
+	event_state(c, c->state, s);
 	c->state = s;
 	c->generation++;
 	container_check(c);
@@ -253,6 +254,7 @@ static void container_init_object(struct container *c, struct container *parent)
 	mutex_init(&c->admin, RANK_CONTAINER_ADMIN);
 	waitq_init(&c->changed);
 	waitq_init(&c->thaw);
+	event_log_init(&c->events);
 	list_init(&c->children);
 	list_init(&c->sibling);
 	c->parent = parent;
@@ -318,13 +320,17 @@ static int container_mount_standard(struct mount_table *t)
 	return 0;
 }
 
-static int container_make_mounts(struct container *c, const struct path *root)
+static int container_make_mounts(struct container *c, const struct path *root, bool read_only)
 {
 	int err = mount_table_create(&c->owner, &c->mounts);
 
 	if (err)
 		return err;
 	err = mount_table_set_root(c->mounts, root);
+	if (!err && read_only) {
+		c->mounts->root->flags |= MS_RDONLY;
+		c->mounts->root->locked |= MS_RDONLY;
+	}
 	if (!err)
 		err = container_mount_standard(c->mounts);
 	if (err)
@@ -337,7 +343,8 @@ static int spec_check(const struct container_spec *s)
 	for (size_t i = 0; i < sizeof(s->reserved0); i++)
 		if (s->reserved0[i])
 			return -EINVAL;
-	if (s->flags || strnlen(s->name, sizeof(s->name)) == sizeof(s->name) ||
+	if (s->flags & ~CONTAINER_FLAGS || s->reserved1 ||
+	    strnlen(s->name, sizeof(s->name)) == sizeof(s->name) ||
 	    !container_name_valid(s->name) ||
 	    strnlen(s->hostname, sizeof(s->hostname)) == sizeof(s->hostname))
 		return -EINVAL;
@@ -382,12 +389,13 @@ int container_create(const struct container_spec *spec, const struct path *root,
 		return err;
 	strlcpy(c->name, spec->name, sizeof(c->name));
 	strlcpy(c->uts.hostname, spec->hostname, sizeof(c->uts.hostname));
+	c->kill_on_limit = spec->flags & CONTAINER_F_KILL_ON_LIMIT;
 	container_set_limits(c, spec);
 	err = -ENOMEM;
 	c->root_text = kstrdup(root_text, KM_ACCOUNT);
 	if (!c->root_text)
 		goto put;
-	err = container_make_mounts(c, root);
+	err = container_make_mounts(c, root, spec->flags & CONTAINER_F_READ_ONLY);
 	if (err)
 		goto put;
 	*out = container_get(c); /* before anybody else can find and destroy it */
@@ -406,6 +414,7 @@ int container_create(const struct container_spec *spec, const struct path *root,
 	err = container_link(c);
 	if (err)
 		goto release_console;
+	event_add(c, EVENT_CREATED, 0);
 	return 0;
 
 release_console:
@@ -501,6 +510,15 @@ static int container_destroy_children(struct container *c)
 	return err;
 }
 
+void container_kill_all(struct container *c)
+{
+	container_processes_kill(&c->pids);
+	spin_lock(&c->lock);
+	c->pids.paused = false;
+	waitq_wake_all(&c->thaw, 0);
+	spin_unlock(&c->lock);
+}
+
 int container_stop(struct container *c)
 {
 	int err = mutex_lock_killable(&c->admin);
@@ -530,6 +548,7 @@ int container_destroy(struct container *c)
 	if (!container_unpublish(c))
 		return -ESRCH;
 	notify_end(c);
+	event_add(c, EVENT_DESTROYED, 0);
 	spin_lock(&c->parent->lock);
 	list_remove(&c->sibling);
 	spin_unlock(&c->parent->lock);
@@ -603,6 +622,7 @@ void container_init(void)
 	process_set_container_hooks(&hooks);
 	oom_init();
 	filter_init();
+	event_init(host);
 }
 
 void container_init_host_mounts(struct mount_table *mounts)

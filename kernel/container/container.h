@@ -10,6 +10,7 @@
 #define CONTAINER_CONTAINER_H
 
 #include "abi/container.h"
+#include "container/event.h"
 #include "container/filter.h"
 #include "core/owner.h"
 #include "fs/context.h"
@@ -43,9 +44,13 @@ struct container {
 	struct pid_table pids;
 	struct uts uts;
 	struct filter filter;
+	struct event_log events;
+	bool kill_on_limit;	   /* who exceeds a limit ends it; WRITE_ONCE by who manages it */
 	struct notifier *notifier; /* C: who answers for the filter; NULL: nobody */
 	struct rcu_head rcu;
 };
+
+#define CONTAINER_FLAGS (CONTAINER_F_READ_ONLY | CONTAINER_F_KILL_ON_LIMIT)
 
 extern struct container host_container;
 
@@ -78,7 +83,8 @@ int container_create(const struct container_spec *spec, const struct path *root,
 int container_pause(struct container *c);  /* -EINVAL unless RUNNING */
 int container_resume(struct container *c); /* -EINVAL unless PAUSED */
 int container_stop(struct container *c);   /* kills all inside, waits for their end: -ERESTARTSYS */
-int container_destroy(struct container *c); /* -ESRCH if somebody else did; -ERESTARTSYS */
+void container_kill_all(struct container *c); /* does not wait */
+int container_destroy(struct container *c);   /* -ESRCH if somebody else did; -ERESTARTSYS */
 /* A child of current, born inside: its pid as current knows it. */
 s64 container_fork(struct container *c, struct trapframe *frame);
 void container_info(struct container *c, struct cinfo *info);

@@ -121,6 +121,23 @@ static int show_pids_current(void *object, struct text *t)
 	return show_used(object, RES_PIDS, t);
 }
 
+static int show_pids_peak(void *object, struct text *t)
+{
+	struct container *c = object;
+
+	text_printf(t, "%lld\n", (long long)READ_ONCE(c->owner.account->res[RES_PIDS].peak));
+	return 0;
+}
+
+static int show_pids_events(void *object, struct text *t)
+{
+	struct container *c = object;
+
+	text_printf(t, "max %llu\n",
+		    (unsigned long long)READ_ONCE(c->owner.account->res[RES_PIDS].failed));
+	return 0;
+}
+
 static int show_memory_max(void *object, struct text *t)
 {
 	return show_max(object, RES_MEMORY, t);
@@ -216,6 +233,27 @@ static int store_memory_max(void *object, char *s, size_t n)
 	return store_max(object, RES_MEMORY, s);
 }
 
+static int show_freeze(void *object, struct text *t)
+{
+	struct container *c = object;
+
+	text_printf(t, "%d\n", READ_ONCE(c->state) == CONTAINER_PAUSED);
+	return 0;
+}
+
+/* As cgroup.freeze: what is so already is no error. */
+static int store_freeze(void *object, char *s, size_t n)
+{
+	struct container *c = object;
+	bool freeze = !strcmp(s, "1"), frozen = READ_ONCE(c->state) == CONTAINER_PAUSED;
+
+	if (!freeze && strcmp(s, "0"))
+		return -EINVAL;
+	if (freeze == frozen)
+		return 0;
+	return freeze ? container_pause(c) : container_resume(c);
+}
+
 /* "SIG" or "SIG PID": to pid 1, or to the process with that pid inside. */
 static int store_kill(void *object, char *s, size_t n)
 {
@@ -255,6 +293,8 @@ static const struct pseudo_entry container_files[] = {
 	  .store = store_pids_max,
 	  .open = open_managed },
 	{ .name = "pids.current", .mode = S_IFREG | 0444, .show = show_pids_current },
+	{ .name = "pids.peak", .mode = S_IFREG | 0444, .show = show_pids_peak },
+	{ .name = "pids.events", .mode = S_IFREG | 0444, .show = show_pids_events },
 	{ .name = "memory.max",
 	  .mode = S_IFREG | 0644,
 	  .show = show_memory_max,
@@ -275,6 +315,18 @@ static const struct pseudo_entry container_files[] = {
 	  .mode = S_IFREG | 0444,
 	  .show = filter_show_effective },
 	{ .name = "syscalls.events", .mode = S_IFREG | 0444, .show = filter_show_events },
+	{ .name = "events", .mode = S_IFREG | 0444, .show = event_show, .changed = event_changed },
+	{ .name = "on_limit",
+	  .mode = S_IFREG | 0644,
+	  .show = on_limit_show,
+	  .store = on_limit_store,
+	  .open = open_managed },
+	{ .name = "freeze",
+	  .mode = S_IFREG | 0644,
+	  .show = show_freeze,
+	  .changed = state_changed,
+	  .store = store_freeze,
+	  .open = open_managed },
 	{ .name = "trace", .mode = S_IFREG | 0400, .file_ops = &trace_file_ops },
 	{ .name = "kill", .mode = S_IFREG | 0200, .store = store_kill, .open = open_managed },
 	{ 0 },

@@ -200,6 +200,7 @@ static s64 filter_call(struct trapframe *f, unsigned index)
 	switch (FILTER_KIND(rule)) {
 	case FILTER_KILL:
 		count(&c->filter.kills);
+		event_add(c, EVENT_DENIED, current_process()->pid);
 		process_exit(SIGSYS);
 	case FILTER_ERRNO:
 		count(&c->filter.errnos);

@@ -127,6 +127,17 @@ static void count_kill(struct account *a)
 		__atomic_fetch_add(&a->oom_kills, 1, __ATOMIC_RELAXED);
 }
 
+/* The container that is over its limit of memory may have to end as a whole. */
+static void limit_exceeded(struct account *over)
+{
+	struct container *c;
+
+	if (over == &account_root || container_find(&host_container.owner, over->id, &c))
+		return;
+	event_limit(c, RES_MEMORY);
+	container_put(c);
+}
+
 static bool oom_kill(struct account *over)
 {
 	struct choice c = choose(over);
@@ -140,7 +151,9 @@ static bool oom_kill(struct account *over)
 			 over->id, p->pid, s.name, p->pids->owner->id,
 			 (unsigned long long)(c.rss >> 10));
 		count_kill(p->pids->owner->account);
+		event_add(container_of(p->pids->owner, struct container, owner), EVENT_OOM, p->pid);
 		signal_kill_process(p);
+		limit_exceeded(over);
 	}
 	if (p)
 		process_put(p);

@@ -29,6 +29,7 @@
 #include "arch/x86/smp.h"
 #include "core/cpu.h"
 #include "core/errno.h"
+#include "core/task.h"
 #include "core/trace.h"
 #include "mm/slab.h"
 
@@ -44,6 +45,8 @@ struct stock {
 } __cacheline;
 
 static PERCPU(struct stock, stock);
+
+void (*account_refusal)(struct account *by, enum resource what);
 
 struct account account_root = {
 	.refs = { 1 },
@@ -252,10 +255,33 @@ void account_drain(void)
 
 /* --- charging --- */
 
+static void refusal_report(struct task_callback *cb)
+{
+	struct account *a = container_of(cb, struct account, refusal);
+	u32 bits = __atomic_exchange_n(&a->refused, 0, __ATOMIC_ACQ_REL);
+
+	for (; bits; bits &= bits - 1)
+		account_refusal(a, __builtin_ctz(bits));
+	account_put(a);
+}
+
+/* Any lock may be held here: the report waits until none is. */
+static void refusal_note(struct account *a, enum resource what)
+{
+	if (what == RES_MEMORY || !account_refusal || !current->aspace || current->exiting)
+		return;
+	if (__atomic_fetch_or(&a->refused, 1u << what, __ATOMIC_ACQ_REL))
+		return;
+	account_get(a);
+	a->refusal.fn = refusal_report;
+	task_callback_add(current, &a->refusal);
+}
+
 static int charge_refused(struct account *by, enum resource what, s64 n)
 {
 	__atomic_fetch_add(&by->res[what].failed, 1, __ATOMIC_RELAXED);
 	trace(TRACE_CHARGE, what, n);
+	refusal_note(by, what);
 	return what == RES_MEMORY ? -ENOMEM : -EAGAIN;
 }
 

@@ -14,6 +14,7 @@
 #ifndef CORE_ACCOUNT_H
 #define CORE_ACCOUNT_H
 
+#include "core/callback.h"
 #include "core/rcu.h"
 #include "core/ref.h"
 #include "core/spinlock.h"
@@ -38,11 +39,20 @@ struct account {
 	u64 oom_kills;
 	u64 oom_events; /* the limit was reached and reclaim did not help */
 	u32 id;		/* for traces: the container's */
+	u32 refused;	/* atomic: bit per resource that account_refusal has not reported yet */
+	struct task_callback refusal;
 	bool released;
 	struct rcu_head rcu;
 };
 
 extern struct account account_root;
+
+/*
+ * Told of refusals, on current's way to user mode, where no lock is held; several of one
+ * account may come as one. The container layer hands it over. Memory is not reported: it is
+ * reclaimed first, and mm says when that does not help.
+ */
+extern void (*account_refusal)(struct account *by, enum resource what);
 
 /* A new child account with no limits: -ENOMEM. */
 int account_create(struct account *parent, struct account **out);

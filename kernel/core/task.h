@@ -17,6 +17,7 @@
 #ifndef CORE_TASK_H
 #define CORE_TASK_H
 
+#include "core/callback.h"
 #include "core/cred.h"
 #include "core/ref.h"
 #include "core/wait.h"
@@ -40,12 +41,6 @@ enum task_state { TASK_NEW, TASK_RUNNABLE, TASK_SLEEPING, TASK_DEAD };
 #define WORK_STOP     BIT(4) /* job-control stop is pending */
 #define WORK_RESTORE  BIT(5) /* restore the signal mask saved by sigsuspend, ppoll, ... */
 #define WORK_CALLBACK BIT(6) /* task->callbacks is not empty */
-
-/* Work to do before the task returns to user mode, with no lock held (say, a final put). */
-struct task_callback {
-	struct task_callback *next;
-	void (*fn)(struct task_callback *cb);
-};
 
 /* How an interrupted call goes on (restart_syscall(2)). */
 struct restart {

@@ -485,6 +485,27 @@ int mount_bind(struct mount_table *t, const struct path *from, const struct path
 	return err;
 }
 
+int mount_bind_into(struct mount_table *t, const struct path *from, const struct path *where,
+		    u32 flags)
+{
+	struct path top = mount_topmost(where);
+	struct mount *m;
+	int err = mount_clone(from->mount, from->dentry, &m);
+
+	if (err)
+		return err;
+	m->flags |= flags | MS_NODEV; /* as the root of a container */
+	m->locked = m->flags & MOUNT_LOCKABLE;
+	err = mountpoint_lock(t, &top, S_ISDIR(from->dentry->inode->mode));
+	if (err) {
+		mount_put(m);
+		return err;
+	}
+	mount_attach(t, m, top.mount, top.dentry);
+	mountpoint_unlock(t, &top);
+	return 0;
+}
+
 /* --- moving and taking away --- */
 
 static bool mount_is_below(const struct mount *m, const struct mount *top)

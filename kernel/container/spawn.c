@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spawn.c - spawncont(2): a container from a specification (abi/container.h). What the
+ * specification points to is fetched first, then the container is made, then it gets
+ * its mounts and rules; if any of that fails it is destroyed again.
+ */
+#include "arch/x86/uaccess.h"
+#include "container/container.h"
+#include "core/errno.h"
+#include "mm/slab.h"
+#include "syscalls.h"
+
+#define RULES_MAX 4096
+
+/* The rules at `text`, a string of the caller's; 0: none. */
+static int rules_from_user(uaddr_t text, struct filter_table **out)
+{
+	char *s;
+	s64 err;
+
+	*out = NULL;
+	if (!text)
+		return 0;
+	s = kmalloc(RULES_MAX, KM_ACCOUNT);
+	if (!s)
+		return -ENOMEM;
+	err = copy_string_from_user(s, text, RULES_MAX);
+	if (err >= 0)
+		err = filter_parse(s, out);
+	kfree(s);
+	return err == -ENAMETOOLONG ? -EINVAL : err;
+}
+
+/* One bind mount: source in current's view, target in the container's. */
+static int bind_one(struct container *c, const struct container_bind *b)
+{
+	struct path from, where;
+	char *name;
+	int err;
+
+	if (b->flags & ~CONTAINER_BIND_READ_ONLY || b->reserved)
+		return -EINVAL;
+	err = path_lookup_user(AT_FDCWD, b->source, LOOKUP_FOLLOW, &from);
+	if (err)
+		return err;
+	err = name_from_user(b->target, false, &name);
+	if (err)
+		goto put_from;
+	err = mount_table_lookup(c->mounts, name, &where);
+	name_put(name);
+	if (err)
+		goto put_from;
+	if (from.mount->table_id != current->fs->mounts->id)
+		err = -EINVAL; /* a directory descriptor from elsewhere led there */
+	else
+		err = mount_bind_into(c->mounts, &from, &where,
+				      b->flags & CONTAINER_BIND_READ_ONLY ? MS_RDONLY : 0);
+	path_put(where);
+put_from:
+	path_put(from);
+	return err;
+}
+
+static int bind_all(struct container *c, const struct container_spec *spec)
+{
+	int err = spec->bind_count > CONTAINER_BINDS_MAX ? -EINVAL : 0;
+
+	for (u32 i = 0; i < spec->bind_count && !err; i++) {
+		struct container_bind b;
+
+		err = get_user(&b, spec->binds + i * sizeof(b));
+		if (!err)
+			err = bind_one(c, &b);
+	}
+	return err;
+}
+
+/* With its mounts and rules; *rules is taken over if it comes to that. */
+static int create_whole(const struct container_spec *spec, const struct path *root,
+			const char *name, struct filter_table **rules, struct container **out)
+{
+	int err = container_create(spec, root, name, out);
+
+	if (err)
+		return err;
+	err = bind_all(*out, spec);
+	if (!err && *rules) {
+		err = filter_set(*out, *rules);
+		*rules = NULL;
+	}
+	if (err) {
+		container_destroy(*out);
+		container_put(*out);
+	}
+	return err;
+}
+
+s64 sys_spawncont(uaddr_t uspec, size_t size)
+{
+	struct container_spec spec;
+	struct filter_table *rules;
+	struct container *c;
+	struct path root;
+	char *name;
+	int err;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	err = copy_struct_from_user(&spec, sizeof(spec), uspec, size);
+	if (err)
+		return err;
+	err = rules_from_user(spec.deny, &rules);
+	if (err)
+		return err;
+	err = name_from_user(spec.root, false, &name);
+	if (err)
+		goto put_rules;
+	err = path_lookup(AT_FDCWD, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &root);
+	if (err)
+		goto put_name;
+	err = create_whole(&spec, &root, name, &rules, &c);
+	path_put(root);
+	if (!err) {
+		err = c->owner.id;
+		container_put(c);
+	}
+put_name:
+	name_put(name);
+put_rules:
+	filter_table_put(rules);
+	return err;
+}
