@@ -81,6 +81,7 @@ void container_put(struct container *c)
 	pid_table_destroy(&c->pids);
 	account_release(c->owner.account);
 	filter_destroy(&c->filter);
+	output_log_destroy(&c->log);
 	kfree(c->root_text);
 	rcu_call(&c->rcu, container_free);
 	container_put(parent);
@@ -255,6 +256,7 @@ static void container_init_object(struct container *c, struct container *parent)
 	waitq_init(&c->changed);
 	waitq_init(&c->thaw);
 	event_log_init(&c->events);
+	output_log_init(&c->log);
 	list_init(&c->children);
 	list_init(&c->sibling);
 	c->parent = parent;

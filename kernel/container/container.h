@@ -12,6 +12,7 @@
 #include "abi/container.h"
 #include "container/event.h"
 #include "container/filter.h"
+#include "container/log.h"
 #include "core/owner.h"
 #include "fs/context.h"
 #include "proc/process.h"
@@ -45,6 +46,7 @@ struct container {
 	struct uts uts;
 	struct filter filter;
 	struct event_log events;
+	struct output_log log;
 	bool kill_on_limit;	   /* who exceeds a limit ends it; WRITE_ONCE by who manages it */
 	struct notifier *notifier; /* C: who answers for the filter; NULL: nobody */
 	struct rcu_head rcu;

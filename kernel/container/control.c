@@ -327,6 +327,7 @@ static const struct pseudo_entry container_files[] = {
 	  .changed = state_changed,
 	  .store = store_freeze,
 	  .open = open_managed },
+	{ .name = "log", .mode = S_IFREG | 0600, .file_ops = &output_log_file_ops },
 	{ .name = "trace", .mode = S_IFREG | 0400, .file_ops = &trace_file_ops },
 	{ .name = "kill", .mode = S_IFREG | 0200, .store = store_kill, .open = open_managed },
 	{ 0 },

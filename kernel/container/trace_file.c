@@ -21,6 +21,7 @@
  * A read waits until there is something; the rings wake nobody (an event may happen
  * under any lock), so it looks again every few milliseconds.
  */
+#include "arch/x86/smp.h"
 #include "container/container.h"
 #include "core/errno.h"
 #include "core/time.h"
@@ -87,6 +88,12 @@ static void scope_renew(struct container *scope)
 	syscall_gate_sync();
 }
 
+/* On each CPU: who runs at the beginning, so that one who is never switched away is seen. */
+static void record_current(void *arg)
+{
+	trace(TRACE_SWITCH, current->owner->id, current->tid);
+}
+
 static int session_begin(struct trace_session *s)
 {
 	int err = 0;
@@ -99,6 +106,7 @@ static int session_begin(struct trace_session *s)
 		for_each_cpu (i)
 			s->cursor[i].at = trace_position(i);
 		scope_renew(s->scope);
+		smp_call_all(record_current, NULL);
 	}
 	filter_unlock();
 	return err;

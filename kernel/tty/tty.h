@@ -162,6 +162,9 @@ bool vc_has_screen(void);
 void vc_keyboard_input(const char *s, size_t n); /* interrupt context too */
 /* A container takes console n, which then bears its name: -EBUSY, -EINVAL. */
 int vc_claim(int n, struct owner *owner, const char *name);
+/* What was written to it, from byte *at on (counted since it was claimed), as far as it is kept:
+ * bytes; *at is behind them. 0 too if the owner does not have it. */
+size_t vc_kept(int n, const struct owner *owner, u64 *at, char *to, size_t size);
 void vc_release(int n, struct owner *owner);
 struct tty *vc_of_owner(struct owner *owner); /* /dev/console: counted, or NULL */
 struct tty *vc_tty(int n);                    /* counted */

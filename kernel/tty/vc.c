@@ -459,6 +459,21 @@ int vc_claim(int n, struct owner *owner, const char *name)
 	return err;
 }
 
+size_t vc_kept(int n, const struct owner *owner, u64 *at, char *to, size_t size)
+{
+	struct vc *v = &consoles[n];
+	size_t done = 0;
+
+	spin_lock(&vc_lock);
+	if (v->claimed && v->tty.owner == owner && v->ring) {
+		*at = MAX(*at, v->written > RING ? v->written - RING : 0);
+		while (done < size && *at < v->written)
+			to[done++] = v->ring[(*at)++ % RING];
+	}
+	spin_unlock(&vc_lock);
+	return done;
+}
+
 void vc_release(int n, struct owner *owner)
 {
 	struct vc *v = &consoles[n];

@@ -86,5 +86,50 @@ echo 'its own' >"$R/plain"
 t 'openmanager serves from its table' 0 'from the table' openmanager "$W/table" "$R" /busybox cat /motd
 t 'and what is not in it comes from the root' 0 'its own' openmanager "$W/table" "$R" /busybox cat /plain
 t 'and can hide a file' 1 '*hidden*No such file*' openmanager "$W/table" "$R" /busybox cat /hidden
+
+# --- limits, mounts
+
+t '--on-limit kill says so' 137 '*ctool: run: greedy was killed: it went beyond its limit of pids' \
+	ctool run --rm --name greedy -p 2 --on-limit kill "$R" /busybox sh -c 'sleep 5 & sleep 5 & sleep 5'
+t '--on-limit kill, memory' 137 '*was killed: it went beyond its limit of memory' \
+	ctool run --rm --name greedy -m 8M --on-limit kill "$R" /busybox sh -c 'dd if=/dev/zero of=/dev/null bs=64M count=1'
+t '--on-limit errno' 2 '*esource temporarily unavailable*' \
+	ctool run --rm -p 2 --on-limit errno "$R" /busybox sh -c 'sleep 1 & sleep 1 & sleep 1; true'
+t '--on-limit: not that' 125 'ctool: run: --on-limit: panic: not errno or kill' ctool run --on-limit panic "$R"
+t '--read-only' 1 '*Read-only file system' ctool run --rm --read-only "$R" /busybox touch /new
+mkdir "$W/data" "$R/data"
+echo outside >"$W/data/file"
+t '-v' 0 'outside' ctool run --rm -v "$W/data:/data" "$R" /busybox sh -c 'cat /data/file; echo inside >/data/file'
+t '-v wrote' 0 'inside' cat "$W/data/file"
+t '-v :ro' 1 '*Read-only file system' ctool run --rm -v "$W/data:/data:ro" "$R" /busybox sh -c 'echo x >/data/file'
+t '-v: a file' 0 'inside' ctool run --rm -v "$W/data/file:/plain" "$R" /busybox cat /plain
+t '-v: no source' 125 '*No such file or directory' ctool run --rm -v /none:/data "$R" /busybox true
+t '-v: no target' 125 '*No such file or directory' ctool run --rm -v "$W/data:/none" "$R" /busybox true
+t '-v: malformed' 125 'ctool: run: -v: /a: not SRC:DST*' ctool run --rm -v /a "$R" /busybox true
+t '-v: malformed mode' 125 'ctool: run: -v: /a:/b:rx: neither ro nor rw' ctool run --rm -v /a:/b:rx "$R" /busybox true
+
+# --- logs, events, stats, trace
+
+t 'a detached program' 0 'talker' ctool run --detach --name talker "$R" /busybox sh -c \
+	'echo out; echo err >&2; cat; echo end; sleep 100'
+t 'logs' 0 'out*err*end' sh -c 'for i in 1 2 3 4 5 6 7 8 9; do ctool logs talker | grep -q end && break; sleep 0.3; done; ctool logs talker'
+t 'inside, the log cannot be opened' 1 '*' ctool exec talker /busybox sh -c 'cat /sys/container/self/log'
+t 'logs -f ends with the container' 0 '*end' sh -c '(sleep 0.5; ctool stop -t 0 talker) & ctool logs -f talker'
+t 'events' 0 '*talker created*talker started*talker stopped status=9*' ctool events talker
+t 'events of all' 0 '*created*destroyed*' sh -c 'ctool events | grep -v talker'
+t 'events -f' 0 '*destroyed*' sh -c 'ctool events -f >$W/events & sleep 0.3; ctool rm talker; sleep 0.5; kill $!; tail -n 1 $W/events'
+t 'logs are bounded' 0 '16384' sh -c "ctool run --detach --name loud $R /busybox sh -c 'seq 100000' >/dev/null
+	ctool wait loud >/dev/null; ctool logs loud | wc -c"
+t 'and have the end' 0 '100000' sh -c 'ctool logs loud | tail -n 1; ctool rm loud'
+t 'logs of a console' 0 'on the screen*' sh -c "ctool start --name shown vc3 $R /busybox echo on the screen >/dev/null
+	ctool wait shown >/dev/null; ctool logs shown; ctool rm shown"
+t 'logs: no such container' 125 'ctool: logs: no such container: nobody' ctool logs nobody
+ctool run --detach --name busy -m 16M -p 5 "$R" /busybox sh -c 'while :; do :; done' >/dev/null
+t 'stats' 0 '*ID *NAME *STATE *CPU% *TIME *MEM *PEAK *OOM *PROCS*busy *running *[1-9]*/16M *1/5' ctool stats
+t 'stats of one' 0 '*busy*' ctool stats -n 1 busy
+t 'stats: no such' 125 'ctool: stats: no such container: nobody' ctool stats nobody
+t 'trace' 0 '{"displayTimeUnit"*"traceEvents"*"container *(busy)"*' ctool trace -t 1 busy
+t 'trace: no file' 125 'ctool: trace: /no/where: No such file*' ctool trace -o /no/where
+ctool rm -f busy
 t "nothing is left" 0 "" ctool list -aq
 echo "1..$number"

@@ -127,10 +127,10 @@ fi
 refused 'no command given*'
 refused 'no such command: frob*' frob
 refused 'help: no such command: frob' help frob
-for c in stats logs events set trace build diff commit images rmi cp; do
+for c in set build diff commit images rmi cp; do
 	refused "$c: this command comes with *" $c -x y
 done
-for o in "-d 10M" "--inodes 5" "--cpus 1.5" "--weight 1" "--cpuset 0" "--sched rr" "--on-limit kill" "-v /a:/b" --read-only; do
+for o in "-d 10M" "--inodes 5" "--cpus 1.5" "--weight 1" "--cpuset 0" "--sched rr"; do
 	# shellcheck disable=SC2086
 	refused "run: *: this option comes later" run $o /x
 done

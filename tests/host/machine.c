@@ -259,6 +259,12 @@ bool sched_sleep(ktime_t deadline)
 	return false;
 }
 
+/* Nobody here returns to user mode. */
+void task_callback_add(struct task *t, struct task_callback *cb)
+{
+	abort();
+}
+
 bool sched_wake(struct task *t)
 {
 	enum task_state expected = TASK_SLEEPING;

@@ -51,8 +51,11 @@ struct request {
 	int console; /* CONTAINER_NO_CONSOLE if none */
 	uint64_t pids, memory;
 	const char *deny; /* rules, or NULL */
+	bool kill_on_limit, read_only;
+	struct container_bind binds[CONTAINER_BINDS_MAX];
+	unsigned bind_count;
 	bool interactive, tty, detach, remove;
-	bool all, quiet, force, json;
+	bool all, quiet, force, json, follow;
 	const char *output; /* of trace; NULL: standard output */
 	bool timed;	    /* seconds were given */
 	unsigned seconds;   /* of stop, trace */
@@ -71,6 +74,7 @@ enum option_group {
 	OPTIONS_INFO = 1 << 6,
 	OPTIONS_TOP = 1 << 7,
 	OPTIONS_TRACE = 1 << 8,
+	OPTIONS_FOLLOW = 1 << 9,
 };
 
 struct command {
@@ -125,6 +129,7 @@ struct launch {
 	int id;
 	bool first; /* it is to be pid 1; otherwise it must not */
 	int stdio;  /* descriptor that becomes 0, 1 and 2, or -1: they are inherited */
+	int output; /* the same for 1 and 2 alone, after that */
 	bool tty;   /* stdio is a terminal that becomes the controlling one */
 	const struct record *what;
 	const sigset_t *mask; /* signals blocked in the program */
@@ -195,6 +200,9 @@ int do_list(struct request *r);
 int do_info(struct request *r);
 int do_top(struct request *r);
 int do_trace(struct request *r);
+int do_events(struct request *r);
+int do_logs(struct request *r);
+int do_stats(struct request *r);
 int do_attach(struct request *r);
 int do_disconnect(struct request *r);
 int do_help(struct request *r);

@@ -71,6 +71,9 @@ static int take_terminal(const struct launch *l)
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (dup2(l->stdio, fd) < 0)
 			return -1;
+	for (int fd = STDOUT_FILENO; l->output >= 0 && fd <= STDERR_FILENO; fd++)
+		if (dup2(l->output, fd) < 0)
+			return -1;
 	return l->tty ? ioctl(STDIN_FILENO, TIOCSCTTY, 0) : 0;
 }
 

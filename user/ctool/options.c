@@ -77,6 +77,49 @@ static const char *set_deny(struct request *r, const char *value)
 	return NULL;
 }
 
+static const char *set_on_limit(struct request *r, const char *value)
+{
+	r->kill_on_limit = !strcmp(value, "kill");
+	return r->kill_on_limit || !strcmp(value, "errno") ? NULL : "not errno or kill";
+}
+
+/* SRC:DST, SRC:DST:ro or SRC:DST:rw; SRC has no colon. */
+static const char *set_volume(struct request *r, const char *value)
+{
+	char *copy = must(strdup(value)), *target = strchr(copy, ':'), *mode;
+	struct container_bind *b;
+
+	if (!target || target == copy || target[1] != '/')
+		return "not SRC:DST or SRC:DST:ro (DST an absolute path)";
+	*target++ = '\0';
+	mode = strchr(target, ':');
+	if (mode)
+		*mode++ = '\0';
+	if (mode && strcmp(mode, "ro") && strcmp(mode, "rw"))
+		return "neither ro nor rw";
+	if (r->bind_count == CONTAINER_BINDS_MAX)
+		return "too many";
+	b = &r->binds[r->bind_count++];
+	b->source = (uintptr_t)copy;
+	b->target = (uintptr_t)target;
+	b->flags = mode && !strcmp(mode, "ro") ? CONTAINER_BIND_READ_ONLY : 0;
+	return NULL;
+}
+
+static const char *set_read_only(struct request *r, const char *value)
+{
+	(void)value;
+	r->read_only = true;
+	return NULL;
+}
+
+static const char *set_follow(struct request *r, const char *value)
+{
+	(void)value;
+	r->follow = true;
+	return NULL;
+}
+
 static const char *set_env(struct request *r, const char *value)
 {
 	const char *equals = strchr(value, '=');
@@ -225,6 +268,9 @@ static const struct option options[] = {
 	{'m', "memory", "SIZE", set_memory, "at most SIZE of memory (K, M, G)", OPTIONS_NEW},
 	{0, "console", "vcN", set_console, "give it the virtual console N", OPTIONS_NEW},
 	{0, "deny", "CALL[,CALL...]", set_deny, "refuse system calls (CALL=ACTION: see syscalls.deny)", OPTIONS_NEW},
+	{0, "on-limit", "errno|kill", set_on_limit, "what a limit does: an error, or the end of all", OPTIONS_NEW},
+	{'v', "volume", "SRC:DST[:ro]", set_volume, "put SRC on DST inside", OPTIONS_NEW},
+	{0, "read-only", NULL, set_read_only, "its root cannot be written to", OPTIONS_NEW},
 	{0, "detach", NULL, set_detach, "do not wait for it", OPTIONS_NEW},
 	{0, "rm", NULL, set_remove, "remove it when it ends", OPTIONS_NEW},
 	{'e', "env", "K=V", set_env, "a variable of its environment", OPTIONS_PROGRAM},
@@ -242,6 +288,7 @@ static const struct option options[] = {
 	{'t', "time", "SECS", set_seconds, "for so long (until interrupted)", OPTIONS_TRACE},
 	{'o', "output", "FILE", set_output, "into FILE (standard output)", OPTIONS_TRACE},
 	{'n', "count", "COUNT", set_count, "show it COUNT times", OPTIONS_TOP},
+	{'f', "follow", NULL, set_follow, "go on until interrupted", OPTIONS_FOLLOW},
 
 	{'d', "disk", "SIZE", NULL, NULL, OPTIONS_NEW},
 	{0, "inodes", "N", NULL, NULL, OPTIONS_NEW},
@@ -249,9 +296,6 @@ static const struct option options[] = {
 	{0, "weight", "N", NULL, NULL, OPTIONS_NEW},
 	{0, "cpuset", "LIST", NULL, NULL, OPTIONS_NEW},
 	{0, "sched", "POLICY", NULL, NULL, OPTIONS_NEW},
-	{0, "on-limit", "errno|kill", NULL, NULL, OPTIONS_NEW},
-	{'v', "volume", "SRC:DST[:ro]", NULL, NULL, OPTIONS_NEW},
-	{0, "read-only", NULL, NULL, NULL, OPTIONS_NEW},
 };
 /* clang-format on */
 #define OPTIONS (sizeof options / sizeof *options)

@@ -77,9 +77,10 @@ static int spawn_failed(const struct request *r, const char *root, int err)
 	case EBUSY:
 		return console_taken(r->console);
 	case ENOENT:
-		return fail("no such directory: %s", root);
 	case ENOTDIR:
-		return fail("not a directory: %s", root);
+		if (r->bind_count)
+			return fail_errno(err, "%s, or a source or target of -v", root);
+		return fail(err == ENOENT ? "no such directory: %s" : "not a directory: %s", root);
 	case EINVAL:
 		if (r->deny)
 			return fail("--deny: %s: not a list of CALL or CALL=ACTION", r->deny);
@@ -130,6 +131,10 @@ static int container_make(const struct request *r, const char *root, int *id, st
 	spec.pids_max = r->pids;
 	spec.memory_max = r->memory;
 	spec.deny = (uintptr_t)r->deny;
+	spec.flags = (r->kill_on_limit ? CONTAINER_F_KILL_ON_LIMIT : 0) |
+		     (r->read_only ? CONTAINER_F_READ_ONLY : 0);
+	spec.binds = (uintptr_t)r->binds;
+	spec.bind_count = r->bind_count;
 	*id = spawncont(&spec, sizeof spec);
 	if (*id < 0)
 		return spawn_failed(r, root, errno);
@@ -169,13 +174,19 @@ static void remove_later(int id)
 	_exit(0);
 }
 
-/* What a program that nobody waits for has as its terminal: its console, or nothing. */
+/* What a program that nobody waits for has as its terminal: its console, or the kept log. */
 static int open_stdio(struct launch *l, int console)
 {
+	char path[64];
+
 	l->tty = console != CONTAINER_NO_CONSOLE;
 	if (!l->tty) {
 		l->stdio = open("/dev/null", O_RDWR | O_CLOEXEC);
-		return l->stdio < 0 ? fail_errno(errno, "/dev/null") : 0;
+		if (l->stdio < 0)
+			return fail_errno(errno, "/dev/null");
+		snprintf(path, sizeof path, "/sys/container/%d/log", l->id);
+		l->output = open(path, O_WRONLY | O_CLOEXEC); /* without it: /dev/null */
+		return 0;
 	}
 	l->stdio = console_open(console);
 	return l->stdio < 0 ? fail_errno(l->stdio, "console vc%d", console) : 0;
@@ -183,7 +194,7 @@ static int open_stdio(struct launch *l, int console)
 
 static int start_detached(int id, const struct record *rec, bool remove)
 {
-	struct launch l = { .id = id, .first = true, .what = rec };
+	struct launch l = { .id = id, .first = true, .output = -1, .what = rec };
 	sigset_t mask;
 	char *label;
 	pid_t pid;
@@ -196,6 +207,8 @@ static int start_detached(int id, const struct record *rec, bool remove)
 		return status;
 	status = launch(&l, &pid);
 	close(l.stdio);
+	if (l.output >= 0)
+		close(l.output);
 	if (status)
 		return status;
 	label = container_label(id);
@@ -236,10 +249,26 @@ static int run_attached(struct launch *l, bool pty, bool *started)
 	return session_wait(&s, pid);
 }
 
+/* A container that was killed as a whole because of a limit says so in its events. */
+static void say_if_killed(int id)
+{
+	char *events = control_text(id, "events"), *at, *label;
+
+	at = events ? strstr(events, " killed of=") : NULL;
+	if (at) {
+		at += strlen(" killed of=");
+		label = container_label(id);
+		fail("%s was killed: it went beyond its limit of %.*s", label,
+		     (int)strcspn(at, " \n"), at);
+		free(label);
+	}
+	free(events);
+}
+
 static int run_in_foreground(const struct request *r, int id, const struct record *rec,
 			     bool *started)
 {
-	struct launch l = { .id = id, .first = true, .stdio = -1, .what = rec };
+	struct launch l = { .id = id, .first = true, .stdio = -1, .output = -1, .what = rec };
 	bool pty = rec->console == CONTAINER_NO_CONSOLE && wants_pty(r);
 	int status;
 
@@ -248,6 +277,7 @@ static int run_in_foreground(const struct request *r, int id, const struct recor
 	status = run_attached(&l, pty, started);
 	if (!*started)
 		return status;
+	say_if_killed(id);
 	if (r->remove)
 		container_forget(id);
 	else
@@ -334,7 +364,7 @@ static void exec_record(struct record *rec, const struct request *r, int id)
 int do_exec(struct request *r)
 {
 	const char *word = r->operands[0];
-	struct launch l = { .stdio = -1 };
+	struct launch l = { .stdio = -1, .output = -1 };
 	enum container_state state;
 	struct record rec;
 	bool started;

@@ -51,7 +51,6 @@ struct track {
 
 static FILE *out;
 static bool first_event;
-static uint64_t begun;
 static struct span running[CPUS];
 static struct call *calls;
 static size_t call_count;
@@ -138,9 +137,9 @@ static void on_switch(const struct event *e)
 	unsigned container = (unsigned)strtoul(e->a, NULL, 10);
 	unsigned tid = (unsigned)strtoul(e->b, NULL, 10);
 
-	/* The first switch tells who has run before it. */
-	if (!s->open && !s->since && e->tid)
-		*s = (struct span){ true, begun, e->container, e->tid };
+	/* The first one is from a task to itself: it tells who runs. */
+	if (s->open && s->container == container && s->tid == tid)
+		return;
 	span_end(e->cpu, e->time);
 	*s = (struct span){ tid != 0, e->time, container, tid };
 }
@@ -202,8 +201,6 @@ static void on_line(const char *line, uint64_t *last)
 		   &e.tid, e.what, e.a, e.b) != 7 ||
 	    e.cpu >= CPUS)
 		return;
-	if (!begun)
-		begun = e.time;
 	*last = e.time;
 	if (!strcmp(e.what, "switch"))
 		on_switch(&e);
@@ -254,6 +251,7 @@ static int follow(int fd, uint64_t end)
 			on_line(line, &last);
 		}
 	}
+	last = now() > last ? now() : last;
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
 		span_end(cpu, last);
 	return 0;
