@@ -131,5 +131,20 @@ t 'stats: no such' 125 'ctool: stats: no such container: nobody' ctool stats nob
 t 'trace' 0 '{"displayTimeUnit"*"traceEvents"*"container *(busy)"*' ctool trace -t 1 busy
 t 'trace: no file' 125 'ctool: trace: /no/where: No such file*' ctool trace -o /no/where
 ctool rm -f busy
+
+# --- the demos
+
+demo() { command -v "$1"; }
+t 'create with the demos' 0 '' ctool create "$R" "$(demo forkbomb)" "$(demo membomb)" "$(demo echoloop)" "$(demo vctest)"
+t 'forkbomb' 0 '*processes made, [1-9]* refused (Resource temporarily unavailable)' \
+	ctool run --rm -p 20 "$R" /forkbomb 1
+t 'forkbomb, --on-limit kill' 137 '*went beyond its limit of pids' ctool run --rm -p 20 --on-limit kill "$R" /forkbomb 20
+t 'membomb' 0 'membomb: killed by signal 9 after [0-9]* MB' ctool run --rm -m 16M "$R" /membomb
+t 'membomb within its limit' 0 'membomb: 4 MB, status 0' ctool run --rm -m 16M "$R" /membomb 4
+t 'echoloop' 0 'boo 1*boo 2*boo 3*' sh -c "ctool run --detach --name loop $R /echoloop 1 boo >/dev/null
+	for i in 1 2 3 4 5 6 7 8 9; do ctool logs loop | grep -q 'boo 3' && break; sleep 0.2; done
+	ctool logs loop; ctool rm -f loop"
+t 'vctest on the host' 0 'vctest: written to console 7' vctest 7 hello
+t 'vctest inside reaches no console' 1 '*tty7: No such file*' ctool run --rm "$R" /vctest 7
 t "nothing is left" 0 "" ctool list -aq
 echo "1..$number"
