@@ -73,7 +73,7 @@ $(GEN)/syscalls.h: abi/syscall.tbl tools/gensyscalls
 
 -include $(KOBJ:.o=.d)
 include kernel/arch/x86/vdso/build.mk
--include user/build.mk host/build.mk tests/build.mk bench/build.mk tools/build.mk
+-include user/build.mk user/xv6/build.mk host/build.mk tests/build.mk bench/build.mk tools/build.mk
 
 clean: ## remove build/
 	rm -rf $(BUILD) compile_commands.json

@@ -16,7 +16,8 @@ GUEST_TESTS := $(patsubst tests/guest/%.c,$(GUEST_DIR)/%,$(GUEST_SRC)) \
 	$(patsubst tests/guest/%.c,$(GUEST_DIR)/%.glibc,$(GUEST_BOTH)) \
 	$(patsubst tests/guest/%.sh,$(GUEST_DIR)/%.sh,$(GUEST_SH))
 # what the tests read, put beside them
-GUEST_DATA := $(if $(wildcard doc/abi.md),$(GUEST_DIR)/abi.md)
+GUEST_XV6 := $(patsubst tests/xv6/%.c,$(GUEST_DIR)/xv6.%,$(sort $(wildcard tests/xv6/*.c)))
+GUEST_DATA := $(if $(wildcard doc/abi.md),$(GUEST_DIR)/abi.md) $(GUEST_XV6)
 
 GUEST_CFLAGS := -O1 -g0 -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-result \
 	-Wno-nonnull -Wno-stringop-overflow -Wno-array-bounds -Wno-stringop-overread -Wno-format-truncation -fno-pie -no-pie -static -Iabi -I.
@@ -44,12 +45,16 @@ $(foreach f,$(GUEST_BOTH),$(eval $(call guest_glibc,$(basename $(notdir $f)),$(b
 $(GUEST_DIR)/%.sh: tests/guest/%.sh | $(GUEST_DIR)
 	cp $< $@ && chmod 755 $@
 
+# written for xv6, compiled as they are
+$(GUEST_DIR)/xv6.%: tests/xv6/%.c build/xv6/libxv6.a tools/xv6-cc $(wildcard user/xv6/include/*.h user/xv6/include/*/*.h) | $(GUEST_DIR)
+	tools/xv6-cc -o $@ $<
+
 $(GUEST_DIR)/abi.md: doc/abi.md | $(GUEST_DIR)
 	cp $< $@
 
 # Linux is the oracle: what fails here is a wrong test. ctool and Skerry's calls are not there.
 oracle: $(GUEST_TESTS) ## the guest's tests on this machine's Linux: what fails here is a wrong test
-	tests/guest-oracle $(filter-out %/ctool.sh %/ctool_policy.sh %/rungs_container.sh,$(GUEST_TESTS))
+	tests/guest-oracle $(filter-out %/ctool.sh %/ctool_policy.sh %/xv6.sh %/rungs_container.sh,$(GUEST_TESTS))
 
 # Unit tests that run here, under sanitizers: tests/host/build.mk.
 include tests/host/build.mk

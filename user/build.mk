@@ -7,7 +7,7 @@ USER_CFLAGS  = -static -no-pie -O2 -g -std=gnu11 -Wall -Wextra -Werror -ffunctio
 	-D_GNU_SOURCE -I. -Iuser/lib -Iuser/include -MMD -MP
 USER_LDFLAGS = -static -no-pie -Wl,--gc-sections -Wl,--build-id=none
 
-USER_DIRS  := $(filter-out lib include etc demos,$(patsubst user/%/,%,$(wildcard user/*/)))
+USER_DIRS  := $(filter-out lib include etc demos xv6,$(patsubst user/%/,%,$(wildcard user/*/)))
 USER_NAMES := $(sort $(basename $(notdir $(wildcard user/*.c user/demos/*.c))) $(USER_DIRS))
 USER_BINS  := $(USER_NAMES:%=$(BUILD)/user/%)
 USER_LIB   := $(BUILD)/user/lib/libskerry.a

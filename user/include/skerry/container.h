@@ -79,4 +79,10 @@ int leave_container(void);
 /* Kill what runs inside, drop its view of the files, free the id; 0. */
 int destroy_container(int cid);
 
+/* Print the processes of the caller's own container: pid, state, name. 0, or -1. */
+int ps(void);
+
+/* Memory that is there (each page is written to, so it is charged now); NULL: there is no more. */
+void *container_malloc(size_t size);
+
 #endif

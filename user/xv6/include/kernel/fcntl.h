@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* As RISC-V programs name it. */
+#include "../fcntl.h"
