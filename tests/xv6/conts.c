@@ -5,48 +5,46 @@
 
 int failed;
 
-void
-check(int good, char *what)
+void check(int good, char *what)
 {
-  if(good)
-    return;
-  printf(1, "conts: not so: %s\n", what);
-  failed = 1;
+	if (good)
+		return;
+	printf(1, "conts: not so: %s\n", what);
+	failed = 1;
 }
 
-int
-main(int argc, char *argv[])
+int main(int argc, char *argv[])
 {
-  struct cinfo info;
-  int cid, fds[2], i;
-  char c;
+	struct cinfo info;
+	int cid, fds[2], i;
+	char c;
 
-  check(getcid() == 0, "in the host");
-  cid = spawncont(argv[1], 0, 5, 16 << 20);
-  check(cid > 0, "spawncont");
-  check(cinfo(cid, &info) == 0 && info.cid == cid && info.state == CREATED, "cinfo");
-  check(info.max_procs == 5 && info.max_memory == 16 << 20, "limits");
-  pipe(fds);
-  if(cfork(cid) == 0){
-    check(getcid() == cid && getpid() == 1, "inside");
-    check(cpause(cid) < 0 && cstop(cid) < 0, "no management from inside");
-    ps();
-    check(container_malloc(100000) != 0, "container_malloc");
-    read(fds[0], &c, 1);
-    exit();
-  }
-  for(i = 0; i < 100 && cinfo(cid, &info) == 0 && info.state != RUNNING; i++)
-    sleep(1);
-  check(info.state == RUNNING && info.procs == 1, "running");
-  check(cpause(cid) == 0 && cinfo(cid, &info) == 0 && info.state == PAUSED, "cpause");
-  check(cresume(cid) == 0 && cresume(cid) < 0, "cresume");
-  write(fds[1], "x", 1);
-  wait();
-  check(cinfo(cid, &info) == 0 && info.state == STOPPED, "stopped");
-  check(cstop(cid) == 0, "cstop");
-  check(destroy_container(cid) == 0 && destroy_container(cid) < 0, "destroy once");
-  check(cinfo(cid, &info) < 0, "gone");
-  check(spawncont("/none", 0, 0, 0) < 0, "no such directory");
-  printf(1, failed ? "conts: failed\n" : "conts: ok\n");
-  exit();
+	check(getcid() == 0, "in the host");
+	cid = spawncont(argv[1], 0, 5, 16 << 20);
+	check(cid > 0, "spawncont");
+	check(cinfo(cid, &info) == 0 && info.cid == cid && info.state == CREATED, "cinfo");
+	check(info.max_procs == 5 && info.max_memory == 16 << 20, "limits");
+	pipe(fds);
+	if (cfork(cid) == 0) {
+		check(getcid() == cid && getpid() == 1, "inside");
+		check(cpause(cid) < 0 && cstop(cid) < 0, "no management from inside");
+		ps();
+		check(container_malloc(100000) != 0, "container_malloc");
+		read(fds[0], &c, 1);
+		exit();
+	}
+	for (i = 0; i < 100 && cinfo(cid, &info) == 0 && info.state != RUNNING; i++)
+		sleep(1);
+	check(info.state == RUNNING && info.procs == 1, "running");
+	check(cpause(cid) == 0 && cinfo(cid, &info) == 0 && info.state == PAUSED, "cpause");
+	check(cresume(cid) == 0 && cresume(cid) < 0, "cresume");
+	write(fds[1], "x", 1);
+	wait();
+	check(cinfo(cid, &info) == 0 && info.state == STOPPED, "stopped");
+	check(cstop(cid) == 0, "cstop");
+	check(destroy_container(cid) == 0 && destroy_container(cid) < 0, "destroy once");
+	check(cinfo(cid, &info) < 0, "gone");
+	check(spawncont("/none", 0, 0, 0) < 0, "no such directory");
+	printf(1, failed ? "conts: failed\n" : "conts: ok\n");
+	exit();
 }
