@@ -54,6 +54,8 @@ struct container {
 
 #define CONTAINER_FLAGS (CONTAINER_F_READ_ONLY | CONTAINER_F_KILL_ON_LIMIT)
 
+struct text;
+
 extern struct container host_container;
 
 static inline struct container *current_container(void)
@@ -98,6 +100,10 @@ const char *container_state_name(enum container_state s);
 /* trace_file.c: the control file `trace`; a new container is traced if its parent is */
 extern const struct file_ops trace_file_ops;
 void trace_inherit(struct container *c);
+
+/* memory_map.c */
+int memory_map_open(void *object, bool write);
+int memory_map_show(void *object, struct text *t);
 
 /* oom.c: mm has somebody to ask whom to kill */
 void oom_init(void);

@@ -208,6 +208,13 @@ int aspace_populate(struct aspace *as, u64 va, u64 len, bool write);
  */
 s64 aspace_read(struct aspace *as, u64 va, void *buf, size_t n);
 s64 aspace_write(struct aspace *as, u64 va, const void *buf, size_t n);
+/* The first run of pages at or above va that are mapped now, side by side in physical memory
+ * too; false: no more. Brings nothing in. Sleeps. */
+struct page_run {
+	u64 va, length;
+	paddr_t phys;
+};
+bool aspace_next_run(struct aspace *as, u64 va, struct page_run *run);
 /* The page mapped at va, referenced, brought in if need be (write: made private/writable). */
 int aspace_page(struct aspace *as, u64 va, bool write, struct page **out);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * events.c - the control files events, on_limit, freeze, pids.peak and pids.events; what a
- * specification says of mounts: a root that cannot be written to, and bind mounts.
+ * events.c - the control files events, on_limit, freeze, memory.map, pids.peak and pids.events;
+ * what a specification says of mounts: a root that cannot be written to, and bind mounts.
  */
 #include "cont.h"
 #include <poll.h>
@@ -218,6 +218,52 @@ static void freeze(void)
 	EQ(reap(pid), 128 + SIGKILL);
 }
 
+/* Where it lies in memory, for the host's administrator: each page once, none inside or for others.
+ */
+static void memory_map(void)
+{
+	world();
+	int c = spawn();
+	char path[64];
+	pid_t pid, other;
+	snprintf(path, sizeof path, "/sys/container/%d/memory.map", c);
+	void *volatile *at = (void *volatile *)&WORD(10);
+	CFORKED(pid, c)
+	{
+		char *p = mmap(NULL, 16 << 12, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			       -1, 0);
+		memset(p, 1, 16 << 12);
+		*at = p;
+		ERR(open("/sys/container/self/memory.map", O_RDONLY), EPERM);
+		WORD(0) = 1;
+		idle();
+	}
+	AWAIT(WORD(0));
+	char *text = get(path);
+	REQUIRE(text);
+	unsigned long found = 0, start = (unsigned long)*at, end = start + (16 << 12);
+	for (char *line = text, *next; (next = strchr(line, '\n')); line = next + 1) {
+		unsigned long va, length, phys;
+		unsigned who;
+		REQUIRE(sscanf(line, "%u %lx %lu %lx", &who, &va, &length, &phys) == 4);
+		EQ(who, 1);
+		CHECK(length && length % 4096 == 0 && phys % 4096 == 0 && phys);
+		unsigned long from = va > start ? va : start;
+		unsigned long to = va + length < end ? va + length : end;
+		if (from < to)
+			found += to - from;
+	}
+	EQ(found, 16 << 12);
+	FORKED(other)
+	{
+		REQUIRE(setresuid(1000, 1000, 1000) == 0);
+		ERR(open(path, O_RDONLY), EACCES);
+	}
+	EQ(reap(other), 0);
+	gone(c);
+	EQ(reap(pid), 128 + SIGKILL);
+}
+
 static void read_only_root(void)
 {
 	world();
@@ -325,8 +371,8 @@ static void bad_binds(void)
 }
 
 static const struct tap_case cases[] = {
-	T(life),   T(pollable),	      T(bounded),     T(on_limit),  T(memory),
-	T(freeze), T(read_only_root), T(bind_mounts), T(bad_binds),
+	T(life),   T(pollable),	  T(bounded),	     T(on_limit),    T(memory),
+	T(freeze), T(memory_map), T(read_only_root), T(bind_mounts), T(bad_binds),
 };
 
 int main(int argc, char **argv)
