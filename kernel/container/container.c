@@ -49,6 +49,7 @@
 #include "core/trace.h"
 #include "lib/string.h"
 #include "mm/slab.h"
+#include "proc/sched.h"
 #include "proc/signal.h"
 #include "tty/tty.h"
 
@@ -79,6 +80,7 @@ void container_put(struct container *c)
 		return;
 	BUG_IF(c->alive, "container %u has %u processes", c->owner.id, c->alive);
 	pid_table_destroy(&c->pids);
+	sched_group_destroy(c->cpu);
 	account_release(c->owner.account);
 	filter_destroy(&c->filter);
 	output_log_destroy(&c->log);
@@ -176,16 +178,11 @@ static void container_end(struct container *c, u32 status)
 
 static void on_process_gone(struct container *c, struct process *p, u32 status)
 {
-	ktime_t utime, stime;
-
 	if (c->pids.init == p && c != &host_container)
 		container_end(c, status);
-	spin_lock(&p->signal_lock);
-	process_cpu_time(p, &utime, &stime);
-	spin_unlock(&p->signal_lock);
 	spin_lock(&c->lock);
-	c->dead_utime += utime;
-	c->dead_stime += stime;
+	c->dead_minor_faults += p->dead_minflt;
+	c->dead_major_faults += p->dead_majflt;
 	c->alive--;
 	if (!c->alive)
 		container_set_state(c, state_at_rest(c));
@@ -224,16 +221,11 @@ static bool on_reboot(struct container *c, bool halt)
 
 static void on_cpu_time(struct container *c, ktime_t *utime, ktime_t *stime)
 {
-	struct container *below_it;
-	ktime_t u, s;
+	struct sched_usage u;
 
-	container_cpu_time(c, utime, stime);
-	for (u32 id = 1; container_next(&c->owner, &id, &below_it); id++) {
-		container_cpu_time(below_it, &u, &s);
-		*utime += u;
-		*stime += s;
-		container_put(below_it);
-	}
+	sched_group_usage(c->cpu, &u);
+	*utime = u.user;
+	*stime = u.system;
 }
 
 static const struct container_hooks hooks = {
@@ -280,17 +272,25 @@ static int container_alloc(struct container *parent, struct container **out)
 	if (!c)
 		return -ENOMEM;
 	err = account_create(parent->owner.account, &c->owner.account);
-	if (err) {
-		slab_free(container_cache, c);
-		return err;
-	}
+	if (err)
+		goto free;
+	err = sched_group_create(parent->cpu, &c->cpu);
+	if (err)
+		goto release_account;
 	container_init_object(c, container_get(parent));
 	c->creator = current->cred->euid;
 	pid_table_init(&c->pids, &c->owner, 1);
 	c->pids.container = c;
 	c->pids.uts = &c->uts;
+	c->pids.group = c->cpu;
 	*out = c;
 	return 0;
+
+release_account:
+	account_release(c->owner.account);
+free:
+	slab_free(container_cache, c);
+	return err;
 }
 
 /* What stands in every container: fresh instances, on directories that its root has. */
@@ -416,6 +416,7 @@ int container_create(const struct container_spec *spec, const struct path *root,
 	err = container_link(c);
 	if (err)
 		goto release_console;
+	container_inherit_cpus(c);
 	event_add(c, EVENT_CREATED, 0);
 	return 0;
 
@@ -614,6 +615,7 @@ void container_init(void)
 	container_init_object(host, NULL);
 	host->owner.account = &account_root;
 	host->state = CONTAINER_RUNNING;
+	host->cpu = &sched_host;
 	strlcpy(host->name, "host", sizeof(host->name));
 	strlcpy(host->uts.hostname, "skerry", sizeof(host->uts.hostname));
 	pid_table_init(&host->pids, &host->owner, 1);

@@ -39,10 +39,11 @@ struct container {
 	char name[CONTAINER_NAME_MAX];	/* constant */
 	char *root_text;		/* the path given as root, for people; constant */
 	s64 created, started;		/* realtime ns; started: C */
-	ktime_t dead_utime, dead_stime; /* C: of processes that have ended */
+	u64 dead_minor_faults, dead_major_faults; /* C: of processes that have ended */
 
 	struct mount_table *mounts; /* aspects */
 	struct pid_table pids;
+	struct sched_group *cpu; /* constant */
 	struct uts uts;
 	struct filter filter;
 	struct event_log events;
@@ -92,9 +93,10 @@ int container_destroy(struct container *c);   /* -ESRCH if somebody else did; -E
 /* A child of current, born inside: its pid as current knows it. */
 s64 container_fork(struct container *c, struct trapframe *frame);
 void container_info(struct container *c, struct cinfo *info);
-void container_cpu_time(struct container *c, ktime_t *utime, ktime_t *stime);
 /* current may manage c: it made it, or has CAP_SYS_ADMIN in an ancestor. 0 or -EPERM */
 int container_may_manage(const struct container *c);
+/* A new one takes over the CPUs that its parent may use (control_cpu.c). */
+void container_inherit_cpus(struct container *c);
 const char *container_state_name(enum container_state s);
 
 /* trace_file.c: the control file `trace`; a new container is traced if its parent is */

@@ -14,6 +14,7 @@
 #include "lib/hash.h"
 #include "lib/string.h"
 #include "mm/slab.h"
+#include "proc/sched.h"
 
 #define NAME_BITS	 12
 #define CONTAINER_ID_MAX INT32_MAX
@@ -103,7 +104,7 @@ int container_publish(struct container *c)
 	err = idmap_alloc(&ids, c, &id);
 	if (err)
 		goto unlock;
-	c->owner.id = c->owner.account->id = id;
+	c->owner.id = c->owner.account->id = c->cpu->id = id;
 	if (!c->name[0])
 		snprintf(c->name, sizeof(c->name), "c%u", c->owner.id);
 	if (!c->uts.hostname[0])

@@ -1,34 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * container_usage.c - what a container uses and may use, as cinfo(2) and the control
- * files tell it. CPU time is that of the processes that live in it and of those that
- * have ended there.
+ * files tell it. CPU time is that of what ran in it and in its descendants.
  */
 #include "container/container.h"
 #include "core/time.h"
 #include "lib/string.h"
-#include "proc/process.h"
-
-void container_cpu_time(struct container *c, ktime_t *utime, ktime_t *stime)
-{
-	struct process *p;
-	ktime_t u, s;
-
-	spin_lock(&c->lock);
-	*utime = c->dead_utime;
-	*stime = c->dead_stime;
-	spin_unlock(&c->lock);
-	for (u32 pid = 1; !process_next_in(&c->pids, &pid, &p); pid++) {
-		if (p->pids == &c->pids && p->state == PROCESS_ALIVE) {
-			spin_lock(&p->signal_lock);
-			process_cpu_time(p, &u, &s);
-			spin_unlock(&p->signal_lock);
-			*utime += u;
-			*stime += s;
-		}
-		process_put(p);
-	}
-}
+#include "proc/sched.h"
 
 static u64 limit_of(const struct account *a, enum resource what)
 {
@@ -40,9 +18,9 @@ static u64 limit_of(const struct account *a, enum resource what)
 void container_info(struct container *c, struct cinfo *i)
 {
 	struct account *a = c->owner.account;
-	ktime_t utime, stime;
+	struct sched_usage cpu;
 
-	container_cpu_time(c, &utime, &stime);
+	sched_group_usage(c->cpu, &cpu);
 	memset(i, 0, sizeof(*i));
 	i->id = c->owner.id;
 	i->parent = c->owner.parent ? c->owner.parent->id : 0;
@@ -63,7 +41,7 @@ void container_info(struct container *c, struct cinfo *i)
 	i->memory_max = limit_of(a, RES_MEMORY);
 	i->memory_peak = READ_ONCE(a->res[RES_MEMORY].peak);
 	i->memory_oom_kills = READ_ONCE(a->oom_kills);
-	i->cpu_user_usec = utime / NSEC_PER_USEC;
-	i->cpu_system_usec = stime / NSEC_PER_USEC;
+	i->cpu_user_usec = cpu.user / NSEC_PER_USEC;
+	i->cpu_system_usec = cpu.system / NSEC_PER_USEC;
 	i->created_nsec = c->created;
 }

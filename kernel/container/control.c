@@ -9,9 +9,8 @@
  * read-only. A value that does not parse is -EINVAL and changes nothing.
  */
 #include "arch/x86/arch.h"
-#include "container/container.h"
+#include "container/control.h"
 #include "core/errno.h"
-#include "fs/pseudo.h"
 #include "lib/string.h"
 #include "mm/aspace.h"
 #include "proc/signal.h"
@@ -167,18 +166,6 @@ static int show_memory_events(void *object, struct text *t)
 	return 0;
 }
 
-static int show_cpu_stat(void *object, struct text *t)
-{
-	ktime_t utime, stime;
-
-	container_cpu_time(object, &utime, &stime);
-	utime /= NSEC_PER_USEC;
-	stime /= NSEC_PER_USEC;
-	text_printf(t, "usage_usec %lld\nuser_usec %lld\nsystem_usec %lld\n",
-		    (long long)(utime + stime), (long long)utime, (long long)stime);
-	return 0;
-}
-
 static int show_exit_status(void *object, struct text *t)
 {
 	struct container *c = object;
@@ -303,11 +290,38 @@ static const struct pseudo_entry container_files[] = {
 	{ .name = "memory.current", .mode = S_IFREG | 0444, .show = show_memory_current },
 	{ .name = "memory.peak", .mode = S_IFREG | 0444, .show = show_memory_peak },
 	{ .name = "memory.events", .mode = S_IFREG | 0444, .show = show_memory_events },
+	{ .name = "cpu.weight",
+	  .mode = S_IFREG | 0644,
+	  .show = show_cpu_weight,
+	  .store = store_cpu_weight,
+	  .open = open_managed },
+	{ .name = "cpu.max",
+	  .mode = S_IFREG | 0644,
+	  .show = show_cpu_max,
+	  .store = store_cpu_max,
+	  .open = open_managed },
 	{ .name = "memory.map",
 	  .mode = S_IFREG | 0400,
 	  .show = memory_map_show,
 	  .open = memory_map_open },
 	{ .name = "cpu.stat", .mode = S_IFREG | 0444, .show = show_cpu_stat },
+	{ .name = "cpuset.cpus",
+	  .mode = S_IFREG | 0644,
+	  .show = show_cpuset,
+	  .store = store_cpuset,
+	  .open = open_managed },
+	{ .name = "cpuset.cpus.effective", .mode = S_IFREG | 0444, .show = show_cpuset_effective },
+	{ .name = "sched.policy",
+	  .mode = S_IFREG | 0644,
+	  .show = show_sched_policy,
+	  .store = store_sched_policy,
+	  .open = open_managed },
+	{ .name = "sched.log",
+	  .mode = S_IFREG | 0644,
+	  .show = show_sched_log,
+	  .store = store_sched_log,
+	  .open = open_managed },
+	{ .name = "sched.state", .mode = S_IFREG | 0444, .show = show_sched_state },
 	{ .name = "exit_status", .mode = S_IFREG | 0444, .show = show_exit_status },
 	{ .name = "created", .mode = S_IFREG | 0444, .show = show_created },
 	{ .name = "syscalls.deny",

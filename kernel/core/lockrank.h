@@ -58,6 +58,7 @@ enum lock_rank {
 	RANK_TASK,  /* task->lock */
 	RANK_TIMER,
 	RANK_RUNQUEUE,
+	RANK_CPU_MAX, /* a container's cpu.max */
 	RANK_SLAB,
 	RANK_PAGE_ALLOC,
 	RANK_VSPACE, /* kernel virtual space */

@@ -16,6 +16,10 @@
  * So a lock in demand does not wait for its next owner to be scheduled, and yet
  * nobody is passed over for longer than MUTEX_PATIENCE and one turn.
  *
+ * Who waits lends the owner the CPU (sched_lend), so that a container does not stop
+ * others by being slow, or out of time, while it holds a lock; the owner gives that
+ * back when it leaves a lock with waiters, or on its way to user mode.
+ *
  * Invariant, under W: bit 0 is set if and only if the list is not empty; if
  * owner is 1, the first waiter is awake or being woken.
  */
@@ -214,6 +218,8 @@ static int mutex_wait_turn(struct mutex *m, struct mutex_waiter *w, bool killabl
 		mutex_abandon(m, w);
 		return -EINTR;
 	}
+	if (owner) /* it cannot give it up, and so not end, without W */
+		sched_lend((struct task *)owner);
 	sched_prepare_sleep();
 	spin_unlock(&m->waiters.lock);
 	/* After the state is set: either we see the kill, or the killer sees us SLEEPING. */
@@ -316,6 +322,7 @@ static __noinline bool mutex_pass_on(struct mutex *m)
 	struct mutex_waiter *w;
 	u64 next = 0;
 
+	sched_lend_end();
 	spin_lock(&m->waiters.lock);
 	w = first_waiter(m);
 	if (w) {

@@ -41,6 +41,8 @@ enum task_state { TASK_NEW, TASK_RUNNABLE, TASK_SLEEPING, TASK_DEAD };
 #define WORK_STOP     BIT(4) /* job-control stop is pending */
 #define WORK_RESTORE  BIT(5) /* restore the signal mask saved by sigsuspend, ppoll, ... */
 #define WORK_CALLBACK BIT(6) /* task->callbacks is not empty */
+#define WORK_THROTTLE BIT(7) /* the container has used up its cpu.max: wait for more */
+#define WORK_LENT     BIT(8) /* it was lent time while it held a lock: give that back */
 
 /* How an interrupted call goes on (restart_syscall(2)). */
 struct restart {
@@ -48,20 +50,32 @@ struct restart {
 	u64 arg[5];
 };
 
+struct sched_group;  /* proc/sched.h: the share of a container */
+struct sched_policy; /* proc/sched.h */
+
 struct sched_entity {	       /* proc/sched's; R: runqueue lock of its CPU */
 	struct tree_node node; /* R: in its queue */
-	u64 vruntime;	       /* R: weighted ns; of real-time policies: order of arrival */
-	u32 cpu;	       /* R: where it runs or last ran */
-	u32 slowness;	       /* R: vruntime per ns of run time, 16.16; from nice and policy */
-	bool on_queue;	       /* R */
-	bool on_cpu;	       /* its stack is in use: no other CPU may run it */
-	s8 nice;	       /* R */
-	u8 policy;	       /* R: SCHED_* */
-	u8 rt_priority;	       /* R: 1..99 for SCHED_FIFO and SCHED_RR, else 0 */
-	bool reset_on_fork;    /* R */
-	bool in_system;	       /* the last tick hit it in the kernel */
-	u64 affinity;	       /* R: bit per CPU */
-	ktime_t slice_start;   /* R: when it was last put on the CPU */
+	struct sched_group *group; /* R: whose share it uses */
+	const struct sched_policy *keyed_by; /* R: whose idea key is; NULL: nobody's */
+	u64 key;		   /* R: its place in its queue, as the policy likes it */
+	u64 vruntime;		   /* R: run time in ns, times slowness */
+	u32 cpu;		   /* R: where it runs or last ran */
+	u32 slowness;		   /* R: virtual per real run time, 16.16; from nice and policy */
+	bool on_queue;		   /* R */
+	bool on_cpu;		   /* its stack is in use: no other CPU may run it */
+	s8 nice;		   /* R */
+	u8 policy;		   /* R: SCHED_* */
+	u8 rt_priority;		   /* R: 1..99 for SCHED_FIFO and SCHED_RR, else 0 */
+	u8 rank;		   /* R: rt_priority, or SCHED_LENT while `lent` */
+	bool lent;		   /* R: it holds a mutex that others wait for */
+	bool reset_on_fork;	   /* R */
+	bool in_system;		   /* the last tick hit it in the kernel */
+	bool held;		   /* it waits at the border for cpu.max */
+	u64 affinity;		   /* R: what it asked for: bit per CPU */
+	u64 allowed;		   /* R: of those, what cpuset.cpus permits */
+	ktime_t slice_start;	   /* R: when it was last put on the CPU */
+	ktime_t slice_used;	   /* R: of its present turn among its container's tasks */
+	ktime_t queued_at;	   /* R: roughly */
 	u64 switches_voluntary, switches_involuntary;
 };
 
@@ -148,6 +162,13 @@ bool sched_sleep(ktime_t deadline);
 void sched_cancel_sleep(void);
 /* Makes t runnable if it sleeps. Any context, up to RANK_TASK. True if it did. */
 bool sched_wake(struct task *t);
+/*
+ * t holds a lock that current is about to wait for: it runs before all others until
+ * sched_lend_end(), at the latest on its way to user mode, on the time of its own container.
+ * t cannot end meanwhile. Up to RANK_TASK.
+ */
+void sched_lend(struct task *t);
+void sched_lend_end(void); /* current has given it up */
 
 /* --- tasks, in proc --- */
 struct task *task_get(struct task *t);

@@ -137,7 +137,7 @@ static void clone_sched(struct task *t)
 	}
 	t->sched.nice = from->nice;
 	t->sched.policy = from->policy;
-	t->sched.rt_priority = from->rt_priority;
+	t->sched.rank = t->sched.rt_priority = from->rt_priority;
 }
 
 static int clone_process(const struct clone_request *r, struct process **out)

@@ -26,7 +26,7 @@ u32 sched_runnable(void)
 
 	for_each_cpu (i) {
 		struct runqueue *rq = runqueue_of(i);
-		n += READ_ONCE(rq->queue.count) + (READ_ONCE(rq->running) != cpus[i]->idle_task);
+		n += READ_ONCE(rq->count) + (READ_ONCE(rq->running) != cpus[i]->idle_task);
 	}
 	return n;
 }

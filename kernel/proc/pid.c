@@ -17,6 +17,7 @@
 #include "proc/pid.h"
 #include "core/errno.h"
 #include "mm/slab.h"
+#include "proc/sched.h"
 
 static struct slab_cache *entry_cache;
 
@@ -33,6 +34,7 @@ void pid_table_init(struct pid_table *t, struct owner *owner, u32 first)
 	list_init(&t->all);
 	t->owner = owner;
 	t->is_host = !owner->parent;
+	t->group = &sched_host;
 }
 
 void pid_table_destroy(struct pid_table *t)

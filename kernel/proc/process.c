@@ -15,6 +15,7 @@
 #include "mm/page.h"
 #include "mm/slab.h"
 #include "proc/pid.h"
+#include "proc/sched.h"
 #include "proc/signal.h"
 #include "proc/task.h"
 #include "proc/user.h"
@@ -263,6 +264,7 @@ static void process_move(struct pid_table *t, u32 pid, struct session *s, struct
 	current->tid = pid;
 	task_frame(current)->rflags &= ~RFLAGS_IOPL;
 	session_start(s, g, p);
+	sched_group_enter(t->group);
 }
 
 /* current counts in the container of t from now on: -EAGAIN, -ENOMEM. */

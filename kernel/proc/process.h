@@ -55,10 +55,11 @@ struct pid_table {
 	struct process *init; /* P: pid 1, who inherits orphans; NULL: the kernel reaps */
 	u32 processes;	      /* P: with an entry here, zombies included */
 	struct list all;      /* P: those processes (readers of /proc walk by id) */
-	struct owner *owner;  /* constant, as the next three */
+	struct owner *owner;  /* constant, as the next four */
 	struct container *container;
 	struct uts *uts;
-	u64 born;    /* P: processes that were born here */
+	u64 born;		   /* P: processes that were born here */
+	struct sched_group *group; /* whose share of the CPUs its processes use */
 	bool paused; /* P: who is born here is born paused */
 	bool is_host;
 };
@@ -232,13 +233,14 @@ void sched_start(struct task *t); /* first wake-up of a new task */
 /* t's work word has changed: wakes it, or interrupts it if it runs elsewhere. */
 void sched_kick(struct task *t);
 void sched_idle_loop(void) __noreturn;
+void sched_hold(void); /* current, on its way to user mode, has WORK_THROTTLE: waits */
 /* Kernel stack, FPU area, signal state; charged to current->account. p NULL: kernel thread. */
 int task_create(struct process *p, struct task **out);
 /* For /proc: what a CPU did since boot, and the load averages of the machine (11 bits of fraction).
  */
 struct sched_stats {
 	ktime_t user, system, idle;
-	u64 switches;
+	u64 switches, voluntary, involuntary;
 };
 void sched_stats_of(unsigned cpu, struct sched_stats *s);
 #define LOAD_SHIFT 11

@@ -3,8 +3,8 @@
  * sched_sys.c - the calls of man 7 sched: policies, priorities, nice values,
  * affinity. They act on threads, found by tid in the caller's container.
  *
- * Real-time policies need CAP_SYS_NICE against the machine: in a container they
- * are -EPERM, because such a thread goes before those of all other containers.
+ * Real-time threads of a container go before its other threads, and before nobody
+ * else's; the host's go before all.
  */
 #include "proc/sched.h"
 #include "arch/x86/uaccess.h"
@@ -57,6 +57,7 @@ static void nice_set(struct task *t, int nice)
 	t->sched.slowness = sched_slowness(t->sched.policy, nice);
 	runqueue_resume(rq, t, queued, false);
 	spin_unlock(&rq->lock);
+	sched_compare(READ_ONCE(t->sched.cpu));
 }
 
 static int nice_change(struct task *t, int nice)
@@ -178,7 +179,7 @@ static int policy_may(struct task *t, int policy, int priority)
 {
 	if (!sched_may(t))
 		return -EPERM;
-	if (policy_is_rt(policy) && !may_host(CAP_SYS_NICE))
+	if (policy_is_rt(policy) && !may(t->owner, CAP_SYS_NICE))
 		return -EPERM;
 	if (t->sched.reset_on_fork && !may(t->owner, CAP_SYS_NICE))
 		return -EPERM;
@@ -302,11 +303,6 @@ s64 sys_sched_rr_get_interval(int pid, uaddr_t out)
 
 /* --- affinity --- */
 
-static u64 cpus_online(void)
-{
-	return cpu_count == 64 ? ~0ull : BIT(cpu_count) - 1;
-}
-
 s64 sys_sched_setaffinity(int pid, u32 size, uaddr_t umask)
 {
 	struct task *t;
@@ -340,7 +336,7 @@ s64 sys_sched_getaffinity(int pid, u32 size, uaddr_t umask)
 	err = sched_find(pid, &t);
 	if (err)
 		return err == -EINVAL ? -ESRCH : err;
-	mask = READ_ONCE(t->sched.affinity) & cpus_online();
+	mask = READ_ONCE(t->sched.allowed) & cpus_online();
 	task_put(t);
 	return put_user(umask, &mask) ? -EFAULT : (s64)sizeof(mask);
 }

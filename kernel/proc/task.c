@@ -20,6 +20,7 @@
 #include "mm/aspace.h"
 #include "mm/slab.h"
 #include "proc/process.h"
+#include "proc/sched.h"
 #include "proc/signal.h"
 
 static struct slab_cache *task_cache;
@@ -42,7 +43,8 @@ static void task_init_common(struct task *t)
 	task_clear(t);
 	spin_init(&t->lock, RANK_TASK);
 	list_init(&t->thread_node);
-	t->sched.affinity = ~0ull;
+	t->sched.affinity = t->sched.allowed = ~0ull;
+	t->sched.group = &sched_host;
 	t->start_time = ktime_get();
 	ref_init(&t->refs, 1);
 }
@@ -79,6 +81,7 @@ int task_create(struct process *p, struct task **out)
 	t->account = p->pids->owner->account;
 	t->owner = p->pids->owner;
 	t->container = p->container;
+	t->sched.group = p->pids->group;
 	t->rlimits = &p->rlimits;
 	memcpy(t->name, parent->name, sizeof(t->name));
 	err = task_create_stack(t, parent->account);

@@ -33,12 +33,16 @@ void task_user_work(struct trapframe *frame)
 	u64 work;
 
 	while ((work = READ_ONCE(current->work))) {
+		if (work & WORK_LENT)
+			sched_lend_end(); /* clears it */
 		if (work & WORK_RESCHED)
 			schedule(); /* clears it */
 		if (work & WORK_CALLBACK) {
 			task_clear_work(current, WORK_CALLBACK);
 			task_run_callbacks();
 		}
+		if (work & WORK_THROTTLE)
+			sched_hold(); /* clears it */
 		if (work & WORK_PAUSE && !(work & WORK_KILLED)) {
 			if (container_hooks)
 				container_hooks->park();

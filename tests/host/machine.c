@@ -273,6 +273,16 @@ bool sched_wake(struct task *t)
 					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
+void sched_lend(struct task *t)
+{
+	__atomic_store_n(&t->sched.lent, true, __ATOMIC_SEQ_CST);
+}
+
+void sched_lend_end(void)
+{
+	__atomic_store_n(&current->sched.lent, false, __ATOMIC_SEQ_CST);
+}
+
 void machine_send_signal(unsigned cpu)
 {
 	task_set_work(&machine[cpu].task, WORK_SIGNAL | WORK_KILLED);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* control.h - what the files that print and take control files share. */
+#ifndef CONTAINER_CONTROL_H
+#define CONTAINER_CONTROL_H
+
+#include "container/container.h"
+#include "fs/pseudo.h"
+
+/* control_cpu.c; the objects are containers */
+int show_cpu_weight(void *object, struct text *t);
+int store_cpu_weight(void *object, char *s, size_t n);
+int show_cpu_max(void *object, struct text *t);
+int store_cpu_max(void *object, char *s, size_t n);
+int show_cpuset(void *object, struct text *t);
+int store_cpuset(void *object, char *s, size_t n);
+int show_cpuset_effective(void *object, struct text *t);
+int show_cpu_stat(void *object, struct text *t);
+int show_sched_policy(void *object, struct text *t);
+int store_sched_policy(void *object, char *s, size_t n);
+int show_sched_log(void *object, struct text *t);
+int store_sched_log(void *object, char *s, size_t n);
+int show_sched_state(void *object, struct text *t);
+void cpu_list_print(struct text *t, u64 mask); /* "0-3,5" */
+
+#endif
