@@ -61,4 +61,5 @@ const struct sched_policy policy_lottery = {
 	.join = lottery_join,
 	.chosen = lottery_chosen,
 	.preempts = lottery_preempts,
+	.turn = sched_turn_equal,
 };

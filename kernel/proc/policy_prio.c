@@ -36,4 +36,5 @@ const struct sched_policy policy_prio = {
 	.name = "prio",
 	.join = prio_join,
 	.preempts = prio_preempts,
+	.turn = sched_turn_equal,
 };

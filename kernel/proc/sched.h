@@ -61,6 +61,8 @@ struct sched_policy {
 		     enum sched_join how);
 	/* Is `first`, which waits, to run instead of t? */
 	bool (*preempts)(const struct task *first, const struct task *t, ktime_t now);
+	/* How long t's turn is, if there are turns. Or NULL. */
+	ktime_t (*turn)(const struct task *t);
 	/* t moves from q of rq to another CPU's queue, whose R is not held: its key is made to
 	 * fit. Or NULL. */
 	void (*move)(struct runqueue *rq, struct sched_queue *q, const struct sched_queue *to,
@@ -83,8 +85,7 @@ struct process_sched {
 };
 void process_sched_state(struct process *p, struct process_sched *s);
 
-/* How long t's turn is in policies that give turns: the longer the lower its nice value. */
-ktime_t sched_turn(const struct task *t);
+ktime_t sched_turn_equal(const struct task *t); /* SLICE */
 
 #define task_of_node(n) container_of(n, struct task, sched.node)
 

@@ -71,9 +71,19 @@ void process_account_time(struct task *t, ktime_t *utime, ktime_t *stime)
 
 /* --- ticks --- */
 
+/* When somebody waits: until the end of t's turn, as its policy has it, at most a slice. */
+static ktime_t turn_left(const struct task *t)
+{
+	const struct sched_policy *p = t->sched.keyed_by;
+
+	if (!p || !p->turn)
+		return SLICE;
+	return MIN(MAX(p->turn(t) - t->sched.slice_used, (ktime_t)BUDGET_MIN), (ktime_t)SLICE);
+}
+
 ktime_t sched_tick_wanted_slow(const struct runqueue *rq, struct task *running, ktime_t now)
 {
-	ktime_t span = rq->count ? SLICE : TICK_FIRST, budget;
+	ktime_t span = rq->count ? turn_left(running) : TICK_FIRST, budget;
 
 	if (running == this_cpu()->idle_task)
 		return KTIME_NEVER;
@@ -116,7 +126,7 @@ static bool tick_hit_system(void)
 /* When to tick next; the longer alone, the later. */
 static ktime_t sched_tick_next(struct runqueue *rq, const struct task *t, bool alone, ktime_t now)
 {
-	ktime_t next = SLICE;
+	ktime_t next = turn_left(t);
 
 	if (alone) {
 		next = rq->tick_span;
