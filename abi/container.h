@@ -25,6 +25,7 @@
 #define SYS_getcid 1009
 #define SYS_cinfo 1010
 #define SYS_container_notify 1011
+#define SYS_container_sched 1012
 
 #define CONTAINER_NAME_MAX 64     /* with the final NUL; [A-Za-z0-9][A-Za-z0-9_.-]* */
 #define CONTAINER_HOSTNAME_MAX 65 /* with the final NUL, as in struct utsname */
@@ -133,6 +134,27 @@ struct cnotify_answer {
 	uint32_t data_arg;    /* CNOTIFY_VALUE: data goes to where args[data_arg] points */
 	uint32_t data_length; /* 0: none; at most CNOTIFY_DATA_MAX */
 	uint32_t reserved;
+};
+
+/*
+ * The page of a container's manager (container_sched): mapped shared, read and
+ * written, from offset 0. The manager puts tids, as they are inside, into
+ * choice[tail % SCHED_CHOICES] and then adds to tail; whenever a CPU needs
+ * somebody to run in the container, the kernel takes choice[head % SCHED_CHOICES].
+ * A choice that does not wait for a CPU at that moment is passed over. If none is
+ * left, the kernel chooses by itself, counts it, and poll() on the descriptor says
+ * POLLIN until there is one.
+ */
+#define SCHED_CHOICES 960
+
+struct sched_page {
+	uint32_t head; /* by the kernel, as the rest up to reserved0: for information */
+	uint32_t reserved0;
+	uint64_t picks, fallbacks, stalls;
+	uint64_t reserved1[4];
+	uint32_t tail; /* by the manager, as the rest; at most SCHED_CHOICES ahead of head */
+	uint32_t reserved2[47];
+	uint32_t choice[SCHED_CHOICES];
 };
 
 #endif

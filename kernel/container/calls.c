@@ -9,8 +9,7 @@
 #include "core/errno.h"
 #include "syscalls.h"
 
-/* The container, counted, that current may manage: -ESRCH, -EPERM. */
-static int manageable(int cid, struct container **out)
+int container_manageable(int cid, struct container **out)
 {
 	int err = cid > 0 ? container_find(current->owner, cid, out) : -ESRCH;
 
@@ -25,7 +24,7 @@ static int manageable(int cid, struct container **out)
 static int with_container(int cid, int (*fn)(struct container *c))
 {
 	struct container *c;
-	int err = manageable(cid, &c);
+	int err = container_manageable(cid, &c);
 
 	if (err)
 		return err;
@@ -42,7 +41,7 @@ s64 sys_getcid(void)
 s64 sys_cfork(struct trapframe *frame)
 {
 	struct container *c;
-	s64 pid = manageable((int)frame->rdi, &c);
+	s64 pid = container_manageable((int)frame->rdi, &c);
 
 	if (pid)
 		return pid;

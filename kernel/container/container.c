@@ -283,6 +283,7 @@ static int container_alloc(struct container *parent, struct container **out)
 	c->pids.container = c;
 	c->pids.uts = &c->uts;
 	c->pids.group = c->cpu;
+	c->cpu->pids = &c->pids;
 	*out = c;
 	return 0;
 

@@ -97,6 +97,9 @@ void container_info(struct container *c, struct cinfo *info);
 int container_may_manage(const struct container *c);
 /* A new one takes over the CPUs that its parent may use (control_cpu.c). */
 void container_inherit_cpus(struct container *c);
+/* By id, counted, if current may manage it: -ESRCH, -EPERM. */
+int container_manageable(int cid, struct container **out);
+void container_set_policy(struct container *c, const struct sched_policy *p);
 const char *container_state_name(enum container_state s);
 
 /* trace_file.c: the control file `trace`; a new container is traced if its parent is */

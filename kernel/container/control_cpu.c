@@ -245,6 +245,13 @@ int show_cpu_stat(void *object, struct text *t)
 
 /* --- sched.* --- */
 
+void container_set_policy(struct container *c, const struct sched_policy *p)
+{
+	mutex_lock(&cpuset_lock);
+	sched_group_set_policy(c->cpu, p);
+	mutex_unlock(&cpuset_lock);
+}
+
 int show_sched_policy(void *object, struct text *t)
 {
 	struct container *c = object;
@@ -260,10 +267,7 @@ int store_sched_policy(void *object, char *s, size_t n)
 
 	if (!p)
 		return -EINVAL;
-	if (mutex_lock_killable(&cpuset_lock))
-		return -EINTR;
-	sched_group_set_policy(c->cpu, p);
-	mutex_unlock(&cpuset_lock);
+	container_set_policy(c, p);
 	return 0;
 }
 

@@ -174,6 +174,13 @@ int task_find_in(struct pid_table *table, u32 tid, struct task **out)
 	return t ? 0 : -ESRCH;
 }
 
+struct task *pid_peek_task(struct pid_table *table, u32 tid)
+{
+	struct pid_entry *e = radix_get(&table->ids.ids, tid);
+
+	return e ? rcu_dereference(e->task) : NULL;
+}
+
 /* A thread's tid finds its process, as kill(2) has it; callers that want the pid compare. */
 int process_find_in(struct pid_table *table, u32 pid, struct process **out)
 {

@@ -16,6 +16,11 @@ void pid_attach(struct pid_table *t, u32 id, enum pid_use what, void *object);
 void pid_detach(struct pid_table *t, u32 id, enum pid_use what);
 /* exec by another thread than the leader: the id now names that task. */
 void pid_replace_task(struct pid_table *t, u32 id, struct task *task);
+/*
+ * The thread with that tid in t, or NULL, not counted: for the scheduler, under RCU, which finds
+ * out under R whether it is who it was looked for.
+ */
+struct task *pid_peek_task(struct pid_table *t, u32 tid);
 /* The group or session with that id in t, counted; NULL. */
 struct process_group *pid_find_group(struct pid_table *t, u32 id);
 void pid_init(void); /* caches */

@@ -76,6 +76,17 @@ extern const struct sched_policy policy_rr, policy_fair, policy_prio, policy_lot
 	policy_manager;
 const struct sched_policy *sched_policy_find(const char *name); /* NULL: none */
 
+/* --- policy_manager.c, for the descriptor that container_sched gives --- */
+
+struct sched_manager;
+struct vma;
+struct poll_table;
+/* -EBUSY: g has a manager; -ENOMEM. The caller keeps g. */
+int sched_manager_create(struct sched_group *g, struct sched_manager **out);
+void sched_manager_destroy(struct sched_manager *m);
+void sched_manager_map(struct sched_manager *m, struct vma *v); /* for mmap(2) */
+u32 sched_manager_poll(struct sched_manager *m, struct poll_table *pt);
+
 /* What the policy sees of p, and what it did (policy.c). */
 struct process_sched {
 	char state;
@@ -144,7 +155,8 @@ struct sched_group {
 	u64 allowed; /* G: of those, what all ancestors allow too */
 	struct sched_limit limit;
 	const struct sched_policy *policy;		      /* G */
-	struct sched_manager *manager;			      /* policy_manager.c */
+	struct sched_manager *manager;			      /* set atomically; readers RCU */
+	struct pid_table *pids;				      /* constant */
 	u64 manager_picks, manager_fallbacks, manager_stalls; /* racy counts */
 	u64 lent;					      /* racy count */
 	struct sched_node *nodes;			      /* one per CPU */
@@ -230,12 +242,7 @@ static inline ktime_t sched_budget(const struct task *t, ktime_t now)
 
 /* Where a task of g that asked for `affinity` may run; where its cpuset and that have nothing in
  * common, the cpuset counts. */
-static inline u64 group_allowed(const struct sched_group *g, u64 affinity)
-{
-	u64 allowed = READ_ONCE(g->allowed);
-
-	return affinity & allowed ?: allowed;
-}
+u64 group_allowed(const struct sched_group *g, u64 affinity);
 /* t's group has got another `allowed`. */
 void sched_confine_to_group(struct task *t);
 static inline u64 cpus_online(void)

@@ -479,12 +479,21 @@ void sched_group_set_weight(struct sched_group *g, u32 weight)
 	WRITE_ONCE(g->slowness, (WEIGHT_DEFAULT << 16) / weight);
 }
 
+/* On its own: gcc 12 with KASAN's checks loses the second use of a value just loaded. */
+static __noinline u64 cpus_within(u64 affinity, u64 allowed)
+{
+	return affinity & allowed ? affinity & allowed : allowed;
+}
+
+u64 group_allowed(const struct sched_group *g, u64 affinity)
+{
+	return cpus_within(affinity, READ_ONCE(g->allowed));
+}
+
 void sched_group_set_cpus(struct sched_group *g, u64 mask)
 {
-	u64 allowed = g->parent->allowed & (mask ?: ~0ull);
-
 	WRITE_ONCE(g->cpus, mask);
-	WRITE_ONCE(g->allowed, allowed ?: g->parent->allowed);
+	WRITE_ONCE(g->allowed, cpus_within(mask ? mask : ~0ull, g->parent->allowed));
 }
 
 /* All tasks of g on this CPU, the running one too, get keys of policy p. R. */

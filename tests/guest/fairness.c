@@ -215,7 +215,7 @@ static void nested(void)
 		OK(mount("sysfs", "/sys", "sysfs", 0, NULL));
 		OK(control_set(inner, "cpu.weight", "300"));
 		CFORKED(pid, inner)
-			spin(NULL);
+		spin(NULL);
 		spin(NULL);
 	}
 	hogs[hog_count++] = keeper;
@@ -311,7 +311,7 @@ static void max_is_hierarchical(void)
 
 		REQUIRE(inner > 0);
 		CFORKED(pid, inner)
-			spin(NULL);
+		spin(NULL);
 		idle();
 	}
 	measure(&c, &used, 1, 1);

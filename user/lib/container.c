@@ -61,6 +61,11 @@ int container_notify(int cid)
 	return (int)syscall(SYS_container_notify, cid);
 }
 
+int container_sched(int cid)
+{
+	return (int)syscall(SYS_container_sched, cid);
+}
+
 int create_container(void)
 {
 	return (int)syscall(SYS_create_container);

@@ -79,6 +79,13 @@ int leave_container(void);
 /* Kill what runs inside, drop its view of the files, free the id; 0. */
 int destroy_container(int cid);
 
+/*
+ * Schedule the processes of `cid` from outside: its sched.policy becomes `manager`. A
+ * descriptor whose page (struct sched_page) is mapped MAP_SHARED; poll() says POLLIN
+ * when the kernel had nobody to choose. EBUSY: it has a manager. Closing it ends that.
+ */
+int container_sched(int cid);
+
 /* Print the processes of the caller's own container: pid, state, name. 0, or -1. */
 int ps(void);
 
