@@ -186,12 +186,27 @@ t 'ctool inside sees itself only' 0 '*container *: *1 used*' sh -c "ctool run --
 t 'a container inside a container' 0 '1 inner' ctool run --rm "$R" /busybox sh -c \
 	'/ctool create /in /busybox && /ctool run --rm --name inner /in /busybox sh -c "echo \$\$ \$(hostname)"'
 
+# --- the CPU
+
+t 'CPU options' 0 '*200*150000 100000*0*prio*' sh -c "ctool run --detach --name cpu --weight 200 --cpus 1.5 \
+	--cpuset 0 --sched prio $R /busybox sleep 1000 >/dev/null
+	cd /sys/container/*[0-9] && cat cpu.weight cpu.max cpuset.cpus sched.policy"
+t 'set' 0 '50*max 100000*fair' sh -c 'ctool set cpu cpu.weight=50 cpu.max=max cpuset.cpus= sched.policy=fair
+	cd /sys/container/*[0-9] && cat cpu.weight cpu.max cpuset.cpus sched.policy'
+t 'set nonsense' 125 'ctool: set: cpu.weight: not a value of it: 0' ctool set cpu cpu.weight=0
+t 'set what is not there' 125 'ctool: set: no such limit: cpu.wait' ctool set cpu cpu.wait=0
+t 'set what cannot be set' 125 'ctool: set: cpu.stat cannot be set' ctool set cpu cpu.stat=0
+t 'the scheduler log' 0 '' sh -c 'ctool set cpu sched.log=1 && ctool exec cpu /busybox true && ctool set cpu sched.log=0'
+t 'remove it' 0 '' ctool rm -f cpu
+
 # --- what is wrong
 
 t 'no command' 125 'ctool: no command*' ctool
 t 'unknown command' 125 'ctool: no such command: frob*' ctool frob
 t 'later command' 125 'ctool: images: this command comes with*' ctool images
-t 'later option' 125 'ctool: run: --weight: this option comes later' ctool run --weight 5 "$R"
+t 'later option' 125 'ctool: run: --deny: this option comes later' ctool run --deny open "$R"
+t 'bad weight' 125 'ctool: run: --weight: 0: not a weight*' ctool run --weight 0 "$R"
+t 'no such CPU' 125 'ctool: run: cpuset.cpus: not a value of it: 64' ctool run --cpuset 64 "$R"
 t 'bad size' 125 'ctool: run: -m: 5X: not a size*' ctool run -m 5X "$R"
 t 'unknown container' 125 'ctool: pause: no such container: nobody' ctool pause nobody
 t 'help' 0 'usage: ctool run*example:*' ctool run --help

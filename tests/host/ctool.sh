@@ -127,12 +127,20 @@ fi
 refused 'no command given*'
 refused 'no such command: frob*' frob
 refused 'help: no such command: frob' help frob
-for c in set build diff commit images rmi cp; do
+for c in build diff commit images rmi cp; do
 	refused "$c: this command comes with *" $c -x y
 done
-for o in "-d 10M" "--inodes 5" "--cpus 1.5" "--weight 1" "--cpuset 0" "--sched rr"; do
+for o in "-d 10M" "--inodes 5"; do
 	# shellcheck disable=SC2086
 	refused "run: *: this option comes later" run $o /x
+done
+for v in "--cpus 0" "--cpus x" "--cpus 1.5x" "--cpus -1" "--weight 0" "--weight 10001" "--weight x" "--cpuset a" "--sched cfs"; do
+	# shellcheck disable=SC2086
+	refused "run: ${v% *}: ${v#* }: not a*" run $v /x
+done
+refused 'set: too few arguments*' set c1
+for k in cpu.weight =5 ../c2/cpu.weight=5 .=5 a/b=5; do
+	refused "set: $k: not KEY=VALUE*" set c1 "$k"
 done
 refused 'run: too few arguments*' run
 refused 'run: no such directory: /no/where' run /no/where

@@ -5,7 +5,8 @@
  * main.c finds the command in its table, options.c takes the command line apart
  * by its own table, and a handler does the work with a filled `struct request`.
  * Handlers return the exit status. A file per group of commands: create.c; run.c
- * (run, start, exec); life.c (pause ... rm); list.c; info.c; top.c; console.c.
+ * (run, start, exec); life.c (pause ... rm); list.c; info.c; top.c; console.c;
+ * set.c.
  * Below them: launch.c (a program into a container), session.c (stay with it),
  * record.c (what is remembered), view.c (what is seen of a container).
  */
@@ -45,7 +46,8 @@ struct request {
 	char **program; /* PROG ARG..., NULL if none was given */
 
 	const char *name, *hostname, *workdir;
-	struct words env; /* of -e, K=V each */
+	struct words env;      /* of -e, K=V each */
+	struct words settings; /* control files of a new container, FILE=VALUE each */
 	uid_t uid;
 	gid_t gid;
 	int console; /* CONTAINER_NO_CONSOLE if none */
@@ -110,6 +112,9 @@ int container_find(const char *word, int *id);
 /* Its name, or its id as text; for free(). */
 char *container_label(int id);
 int container_state(const char *word, int id, enum container_state *state);
+
+/* Writes the control files FILE=VALUE of the container; an exit status after the message. */
+int settings_apply(int id, char *const *settings, size_t count);
 
 /* What ctool remembers of a container, to start it again and for the lists. */
 struct record {
@@ -203,6 +208,7 @@ int do_trace(struct request *r);
 int do_events(struct request *r);
 int do_logs(struct request *r);
 int do_stats(struct request *r);
+int do_set(struct request *r);
 int do_attach(struct request *r);
 int do_disconnect(struct request *r);
 int do_help(struct request *r);

@@ -120,6 +120,62 @@ static const char *set_follow(struct request *r, const char *value)
 	return NULL;
 }
 
+static void setting_add(struct request *r, const char *file, const char *value)
+{
+	char *s = text("%s=%s", file, value);
+
+	words_add(&r->settings, s);
+	free(s);
+}
+
+/* "1.5": CPUs, to a thousandth, as a quota of each tenth of a second. */
+static const char *set_cpus(struct request *r, const char *value)
+{
+	char *end, *max;
+	double cpus;
+
+	if (!strcmp(value, "max"))
+		return NULL;
+	cpus = strspn(value, "0123456789.") == strlen(value) ? strtod(value, &end) : 0;
+	if (cpus < 0.01 || cpus > 1000 || *end)
+		return "not a number of CPUs (0.01 or more, such as 1.5)";
+	max = text("%.0f 100000", cpus * 100000);
+	setting_add(r, "cpu.max", max);
+	free(max);
+	return NULL;
+}
+
+static const char *set_weight(struct request *r, const char *value)
+{
+	uint64_t n;
+
+	if (number_parse(value, 1, 10000, &n))
+		return "not a weight (1 to 10000)";
+	setting_add(r, "cpu.weight", value);
+	return NULL;
+}
+
+static const char *set_cpuset(struct request *r, const char *value)
+{
+	if (!*value || strspn(value, "0123456789,-") != strlen(value))
+		return "not a list of CPUs (such as 0-2,5)";
+	setting_add(r, "cpuset.cpus", value);
+	return NULL;
+}
+
+static const char *set_sched(struct request *r, const char *value)
+{
+	static const char *const policies[] = { "rr", "fair", "prio", "lottery", "manager" };
+
+	for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
+		if (!strcmp(value, policies[i])) {
+			setting_add(r, "sched.policy", value);
+			return NULL;
+		}
+	}
+	return "not a policy (rr, fair, prio, lottery or manager)";
+}
+
 static const char *set_env(struct request *r, const char *value)
 {
 	const char *equals = strchr(value, '=');
@@ -266,6 +322,10 @@ static const struct option options[] = {
 	{0, "hostname", "H", set_hostname, "its host name (default its name)", OPTIONS_NEW},
 	{'p', "pids", "N", set_pids, "at most N processes and threads", OPTIONS_NEW},
 	{'m', "memory", "SIZE", set_memory, "at most SIZE of memory (K, M, G)", OPTIONS_NEW},
+	{0, "cpus", "X.Y", set_cpus, "at most so many CPUs' time", OPTIONS_NEW},
+	{0, "weight", "N", set_weight, "its share among its siblings (1 to 10000; 100)", OPTIONS_NEW},
+	{0, "cpuset", "LIST", set_cpuset, "on these CPUs only, such as 0-2,5", OPTIONS_NEW},
+	{0, "sched", "POLICY", set_sched, "rr, fair, prio, lottery or manager", OPTIONS_NEW},
 	{0, "console", "vcN", set_console, "give it the virtual console N", OPTIONS_NEW},
 	{0, "deny", "CALL[,CALL...]", set_deny, "refuse system calls (CALL=ACTION: see syscalls.deny)", OPTIONS_NEW},
 	{0, "on-limit", "errno|kill", set_on_limit, "what a limit does: an error, or the end of all", OPTIONS_NEW},
@@ -292,10 +352,6 @@ static const struct option options[] = {
 
 	{'d', "disk", "SIZE", NULL, NULL, OPTIONS_NEW},
 	{0, "inodes", "N", NULL, NULL, OPTIONS_NEW},
-	{0, "cpus", "X.Y", NULL, NULL, OPTIONS_NEW},
-	{0, "weight", "N", NULL, NULL, OPTIONS_NEW},
-	{0, "cpuset", "LIST", NULL, NULL, OPTIONS_NEW},
-	{0, "sched", "POLICY", NULL, NULL, OPTIONS_NEW},
 };
 /* clang-format on */
 #define OPTIONS (sizeof options / sizeof *options)

@@ -138,6 +138,11 @@ static int container_make(const struct request *r, const char *root, int *id, st
 	*id = spawncont(&spec, sizeof spec);
 	if (*id < 0)
 		return spawn_failed(r, root, errno);
+	err = settings_apply(*id, r->settings.v, r->settings.count);
+	if (err) {
+		container_forget(*id);
+		return err;
+	}
 	record_init(rec, r, path);
 	err = record_save(*id, rec);
 	if (err) {
