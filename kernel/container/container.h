@@ -33,12 +33,12 @@ struct container {
 	u32 creator;		    /* uid; constant */
 	int console;		    /* virtual console or -1; constant */
 
-	struct container *parent;	/* counted; constant */
-	struct list children, sibling;	/* C of the parent */
-	struct hlist_node name_node;	/* names_lock */
-	char name[CONTAINER_NAME_MAX];	/* constant */
-	char *root_text;		/* the path given as root, for people; constant */
-	s64 created, started;		/* realtime ns; started: C */
+	struct container *parent;		  /* counted; constant */
+	struct list children, sibling;		  /* C of the parent */
+	struct hlist_node name_node;		  /* names_lock */
+	char name[CONTAINER_NAME_MAX];		  /* constant */
+	char *root_text;			  /* the path given as root, for people; constant */
+	s64 created, started;			  /* realtime ns; started: C */
 	u64 dead_minor_faults, dead_major_faults; /* C: of processes that have ended */
 
 	struct mount_table *mounts; /* aspects */

@@ -53,29 +53,29 @@ struct restart {
 struct sched_group;  /* proc/sched.h: the share of a container */
 struct sched_policy; /* proc/sched.h */
 
-struct sched_entity {	       /* proc/sched's; R: runqueue lock of its CPU */
-	struct tree_node node; /* R: in its queue */
-	struct sched_group *group; /* R: whose share it uses */
+struct sched_entity {			     /* proc/sched's; R: runqueue lock of its CPU */
+	struct tree_node node;		     /* R: in its queue */
+	struct sched_group *group;	     /* R: whose share it uses */
 	const struct sched_policy *keyed_by; /* R: whose idea key is; NULL: nobody's */
-	u64 key;		   /* R: its place in its queue, as the policy likes it */
-	u64 vruntime;		   /* R: run time in ns, times slowness */
-	u32 cpu;		   /* R: where it runs or last ran */
-	u32 slowness;		   /* R: virtual per real run time, 16.16; from nice and policy */
-	bool on_queue;		   /* R */
-	bool on_cpu;		   /* its stack is in use: no other CPU may run it */
-	s8 nice;		   /* R */
-	u8 policy;		   /* R: SCHED_* */
-	u8 rt_priority;		   /* R: 1..99 for SCHED_FIFO and SCHED_RR, else 0 */
-	u8 rank;		   /* R: rt_priority, or SCHED_LENT while `lent` */
-	bool lent;		   /* R: it holds a mutex that others wait for */
-	bool reset_on_fork;	   /* R */
-	bool in_system;		   /* the last tick hit it in the kernel */
-	bool held;		   /* it waits at the border for cpu.max */
-	u64 affinity;		   /* R: what it asked for: bit per CPU */
-	u64 allowed;		   /* R: of those, what cpuset.cpus permits */
-	ktime_t slice_start;	   /* R: when it was last put on the CPU */
-	ktime_t slice_used;	   /* R: of its present turn among its container's tasks */
-	ktime_t queued_at;	   /* R: roughly */
+	u64 key;			     /* R: its place in its queue, as the policy likes it */
+	u64 vruntime;			     /* R: run time in ns, times slowness */
+	u32 cpu;			     /* R: where it runs or last ran */
+	u32 slowness;	     /* R: virtual per real run time, 16.16; from nice and policy */
+	bool on_queue;	     /* R */
+	bool on_cpu;	     /* its stack is in use: no other CPU may run it */
+	s8 nice;	     /* R */
+	u8 policy;	     /* R: SCHED_* */
+	u8 rt_priority;	     /* R: 1..99 for SCHED_FIFO and SCHED_RR, else 0 */
+	u8 rank;	     /* R: rt_priority, or SCHED_LENT while `lent` */
+	bool lent;	     /* R: it holds a mutex that others wait for */
+	bool reset_on_fork;  /* R */
+	bool in_system;	     /* the last tick hit it in the kernel */
+	bool held;	     /* it waits at the border for cpu.max */
+	u64 affinity;	     /* R: what it asked for: bit per CPU */
+	u64 allowed;	     /* R: of those, what cpuset.cpus permits */
+	ktime_t slice_start; /* R: when it was last put on the CPU */
+	ktime_t slice_used;  /* R: of its present turn among its container's tasks */
+	ktime_t queued_at;   /* R: roughly */
 	u64 switches_voluntary, switches_involuntary;
 };
 

@@ -539,7 +539,7 @@ static void hammering(void)
 /* Skerry's own calls: no such container, pointers that are not there, sizes that cannot be. */
 static void own_calls(void)
 {
-	static const int by_id[] = { 1003, 1005, 1006, 1007, 1008, 1011 };
+	static const int by_id[] = { 1003, 1005, 1006, 1007, 1008, 1011, 1012 };
 	static const long ids[] = { -1, INT32_MIN, 0x7fffffff, 123456 };
 	static const long bad[] = { 0, 8, KERNEL_ADDRESS, NOT_CANONICAL, -1 };
 
@@ -567,7 +567,7 @@ static void own_calls(void)
 	ERR(syscall(1000), ENOSYS); /* these come with cowfs */
 	ERR(syscall(1001, 1), ENOSYS);
 	ERR(syscall(1002), ENOSYS);
-	for (int n = 1012; n < 1030; n++)
+	for (int n = 1013; n < 1030; n++)
 		ERR(syscall(n, -1, -1, -1), ENOSYS);
 	ERR(syscall(-1), ENOSYS);
 	ERR(syscall(5000), ENOSYS);
