@@ -60,7 +60,7 @@ struct pid_table {
 	struct uts *uts;
 	u64 born;		   /* P: processes that were born here */
 	struct sched_group *group; /* whose share of the CPUs its processes use */
-	bool paused; /* P: who is born here is born paused */
+	bool paused;		   /* P: who is born here is born paused */
 	bool is_host;
 };
 #define PID_MAX 4194304

@@ -420,8 +420,8 @@ static void policy_lottery(void)
 
 	begin(1);
 	parts("lottery", part, 6);
-	near_to(part[0], 1 / (2 + NICE5), 0.05); /* some 1000 draws: 3 standard deviations */
-	near_to(part[2], NICE5 / (2 + NICE5), 0.05);
+	near_to(part[0], 1 / (2 + NICE5), 0.075); /* some 1000 draws: 5 standard deviations */
+	near_to(part[2], NICE5 / (2 + NICE5), 0.06);
 }
 
 static void policy_prio(void)
