@@ -73,7 +73,7 @@ s64 sys_destroy_container(int cid)
 s64 sys_container_notify(int cid)
 {
 	struct container *c;
-	s64 fd = manageable(cid, &c);
+	s64 fd = container_manageable(cid, &c);
 
 	if (fd)
 		return fd;
