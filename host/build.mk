@@ -11,7 +11,7 @@ HOST_OBJ := $(BUILD)/host/obj
 host_objs = $(patsubst %.c,$(HOST_OBJ)/%.o,$(sort $(wildcard $(1))))
 
 .PHONY: host initramfs iso
-host: $(BUILD)/host/vm $(BUILD)/host/mkcpio ## what ./run needs on this side, build/host/
+host: $(BUILD)/host/vm $(BUILD)/host/mkcpio $(BUILD)/host/mkfs.cowfs $(BUILD)/host/fsck.cowfs $(BUILD)/host/cowfs ## what ./run needs on this side, build/host/
 initramfs: $(BUILD)/initramfs.cpio ## build/initramfs.cpio
 iso: $(BUILD)/skerry.iso ## build/skerry.iso, boots by GRUB
 
@@ -27,6 +27,24 @@ $(BUILD)/host/mkcpio: $(call host_objs,host/mkcpio.c)
 	@mkdir -p $(@D)
 	$(HOST_CC) -o $@ $^
 
+# ---- cowfs: the kernel's own files with a program as their platform ----
+COWFS_TOOLS := $(BUILD)/host/mkfs.cowfs $(BUILD)/host/fsck.cowfs $(BUILD)/host/cowfs
+COWFS_TOOL_CFLAGS := -O2 -g -std=gnu11 -D_GNU_SOURCE -pthread -Ihost -Ihost/cowfs -Ikernel -I. -Wall -Wextra -Werror \
+	-Wno-unused-parameter -fwrapv -fno-strict-aliasing -MMD -MP
+cowfs_objs = $(patsubst %.c,$(HOST_OBJ)/cowfs/%.o,$(1))
+COWFS_TOOL_PARTS := $(call cowfs_objs,$(filter-out %/platform.c,$(filter-out kernel/fs/cowfs/vfs%.c,$(wildcard kernel/fs/cowfs/*.c))) \
+	$(addprefix host/cowfs/,platform.c disk.c tool.c image.c links.c path.c tree_put.c tree_get.c unpack.c))
+.SECONDARY: $(COWFS_TOOL_PARTS)
+$(HOST_OBJ)/cowfs/%.o: %.c host/build.mk
+	@mkdir -p $(@D)
+	$(HOST_CC) $(COWFS_TOOL_CFLAGS) -c -o $@ $<
+$(BUILD)/host/mkfs.cowfs: $(call cowfs_objs,host/cowfs/mkfs.c)
+$(BUILD)/host/fsck.cowfs: $(call cowfs_objs,host/cowfs/fsck.c)
+$(BUILD)/host/cowfs: $(call cowfs_objs,host/cowfs/cowfs.c host/cowfs/show.c host/cowfs/change.c)
+$(COWFS_TOOLS): $(COWFS_TOOL_PARTS)
+	@mkdir -p $(@D)
+	$(HOST_CC) -pthread -o $@ $^
+
 # the image holds the programs without their debug sections; build/user/NAME has them for gdb
 $(BUILD)/image/%: $(BUILD)/user/%
 	@mkdir -p $(@D)
@@ -36,6 +54,11 @@ IMAGE_BINS := $(USER_NAMES:%=$(BUILD)/image/%)
 $(BUILD)/initramfs.cpio: $(BUILD)/host/mkcpio host/image/list $(wildcard host/image/etc/*) $(BUSYBOX) $(IMAGE_BINS)
 	host/image/list $(BUSYBOX) $(IMAGE_BINS) > $@.list
 	$(BUILD)/host/mkcpio $(SOURCE_DATE_EPOCH) < $@.list > $@.new
+	@mv $@.new $@
+
+# the same as a disk: what ./run -c copies
+$(BUILD)/root.img: $(BUILD)/initramfs.cpio $(BUILD)/host/mkfs.cowfs
+	$(BUILD)/host/mkfs.cowfs -L skerry -a $< -s 1G $@.new
 	@mv $@.new $@
 
 # ---- an ISO image for a PC: GRUB loads the kernel by its multiboot2 header ----

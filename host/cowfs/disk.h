@@ -6,6 +6,7 @@
 #ifndef HOST_COWFS_DISK_H
 #define HOST_COWFS_DISK_H
 
+#include "fs/cowfs/format.h"
 #include "fs/cowfs/platform.h"
 
 struct cow_disk_ops {
@@ -38,6 +39,9 @@ void disk_memory_close(struct cow_platform *p);
 extern s64 cow_platform_live;
 /* n > 0: the n-th allocation from now on fails (and then it is 0); 0: none does. */
 extern u64 cow_platform_fail_in;
+/* What cow_now() says, if it is fixed. */
+extern struct cow_time cow_platform_time;
+extern bool cow_platform_time_fixed;
 /* With this not 0 cow_random() is repeatable, from this seed, and cow_now() counts calls. */
 extern u64 cow_platform_seed;
 

@@ -15,6 +15,8 @@
 s64 cow_platform_live;
 u64 cow_platform_fail_in;
 u64 cow_platform_seed;
+struct cow_time cow_platform_time;
+bool cow_platform_time_fixed;
 static u64 fake_seconds;
 
 /* --- locks --- */
@@ -148,6 +150,11 @@ bool cow_page_shared(const struct cow_page *page)
 	return page->refs > 1;
 }
 
+void cow_page_clean(struct cow_page *page)
+{
+	(void)page;
+}
+
 void cow_copy_block(void *to, const void *from)
 {
 	memcpy(to, from, COW_BLOCK);
@@ -219,6 +226,10 @@ void cow_now(struct cow_time *t)
 {
 	struct timespec now;
 
+	if (cow_platform_time_fixed) {
+		*t = cow_platform_time;
+		return;
+	}
 	if (cow_platform_seed) {
 		*t = (struct cow_time){ .sec = ++fake_seconds };
 		return;

@@ -41,7 +41,7 @@ COWFS_CORE := $(filter-out kernel/fs/cowfs/platform.c kernel/fs/cowfs/vfs%.c,$(w
 COWFS_TEST_PARTS := $(patsubst %.c,$(HOST_TEST_OBJ)/cowfs/%.o,$(COWFS_CORE) host/cowfs/platform.c host/cowfs/disk.c \
 	$(wildcard tests/host/cowfs/*.c))
 COWFS_TEST_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O1 -g -pthread -Ihost -Ihost/cowfs -Itests/host -Ikernel -I. -Wall -Wextra \
-	-Wno-unused-parameter -fwrapv -fno-strict-aliasing \
+	-Wno-unused-parameter -fwrapv -fno-strict-aliasing -DCOW_HASH_BITS=8 \
 	-fsanitize=address,undefined -fno-sanitize=alignment,shift-base -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer -MMD -MP
 .SECONDARY: $(COWFS_TEST_PARTS)
@@ -53,3 +53,4 @@ $(COWFS_TESTS): $(HOST_TEST_DIR)/%: $(HOST_TEST_OBJ)/cowfs/tests/host/%.o $(COWF
 	@mkdir -p $(@D)
 	@gcc $(COWFS_TEST_CFLAGS) -o $@ $^
 -include $(COWFS_TEST_PARTS:.o=.d) $(COWFS_TESTS:$(HOST_TEST_DIR)/%=$(HOST_TEST_OBJ)/cowfs/tests/host/%.d)
+include tests/host/cowfs/build.mk

@@ -164,6 +164,11 @@ static u32 unref(struct cow_fs *fs, const struct cow_ptr *p)
 	return left;
 }
 
+static bool has_children(struct cow_shape s)
+{
+	return s.level || s.tree == COW_TREE_TABLE;
+}
+
 /* --- making writable --- */
 
 static int alloc_addresses(struct cow_volume *v, u64 *addr, u64 *mirror)
@@ -235,11 +240,41 @@ static int make_same(struct cow_buf *b, struct cow_page *page, struct cow_buf **
 	return 0;
 }
 
+/* A copy of a block of pointers promises what the original does: is there room for both? */
+static int promise_again(struct cow_fs *fs, u64 n)
+{
+	bool room;
+
+	cow_lock_read(&fs->counts_lock);
+	room = fs->free >= fs->op_reserved + fs->reserved_blocks + n;
+	cow_unlock_read(&fs->counts_lock);
+	return room ? 0 : -ENOSPC;
+}
+
+/*
+ * The reference of a copy's maker to the original goes. The children have one pointer more, unless
+ * the others gave up the original meanwhile: then the copy takes them over. All is touched.
+ */
+static void leave_shared(struct cow_fs *fs, const struct cow_ptr *was, struct cow_shape s,
+			 struct cow_buf *old, u64 reserved)
+{
+	u32 count;
+
+	cow_lock_write(&fs->share_lock);
+	if (!cow_counts_get(fs, was->addr, &count) && count > 1) {
+		cow_block_pointers(s, old->data, inc_child, fs);
+		cow_reserved_add(fs, reserved);
+	}
+	unref(fs, was);
+	cow_unlock_write(&fs->share_lock);
+}
+
 /* old: the bytes to be copied, or NULL if they are not needed. */
 static int make_copy(struct cow_volume *v, struct cow_ptr *p, struct cow_shape s, u32 flags,
 		     struct cow_page *page, struct cow_buf *old, struct cow_buf **out)
 {
 	struct cow_fs *fs = v->fs;
+	u64 reserved = old ? reserved_in(s, old->data) : 0;
 	struct cow_ptr was = *p;
 	u32 count;
 	int err = touch(fs, &was);
@@ -248,19 +283,19 @@ static int make_copy(struct cow_volume *v, struct cow_ptr *p, struct cow_shape s
 		err = cow_counts_get(fs, was.addr, &count);
 	if (!err && count > 1 && old)
 		err = cow_block_pointers(s, old->data, touch_child, fs);
+	if (!err && count > 1 && reserved)
+		err = promise_again(fs, reserved);
 	if (!err)
 		err = make_new(v, p, s, flags, page, out);
 	if (err)
 		return err;
 	if (old && !page)
 		cow_copy_block((*out)->data, old->data);
-	if (count > 1 && old) {
-		cow_block_pointers(s, old->data, inc_child, fs);
-		cow_reserved_add(fs, reserved_in(s, old->data));
-	}
-	if (is_own(v, &was))
-		cow_volume_count(v, -1);
-	unref(fs, &was);
+	if (count > 1 && old && has_children(s))
+		leave_shared(fs, &was, s, old, reserved);
+	else
+		unref(fs, &was);
+	cow_volume_count(v, is_own(v, &was) ? -1 : (s64)reserved);
 	return 0;
 }
 
@@ -296,9 +331,8 @@ int cow_block_drop_prepare(struct cow_volume *v, const struct cow_ptr *p, struct
 	*held = NULL;
 	if (!points(p))
 		return 0;
-	COW_BUG_ON(s.level > 1);
 	err = touch(v->fs, p);
-	if (err || !s.level)
+	if (err || s.level != 1)
 		return err;
 	err = cow_buf_read(v->fs, p, s, held);
 	if (err)
@@ -327,6 +361,33 @@ static int drop_child(void *arg, struct cow_ptr *p, struct cow_shape child)
 	return 0;
 }
 
+/* See fs->share_lock: not while somebody makes a copy of it and counts its children. */
+static u32 unref_parent(struct cow_fs *fs, const struct cow_ptr *p)
+{
+	u32 left;
+
+	cow_lock_write(&fs->share_lock);
+	left = unref(fs, p);
+	cow_unlock_write(&fs->share_lock);
+	return left;
+}
+
+bool cow_block_drop_shared(struct cow_volume *v, struct cow_ptr *p)
+{
+	struct cow_fs *fs = v->fs;
+	bool shared;
+	u32 count;
+
+	cow_lock_write(&fs->share_lock);
+	shared = !cow_counts_get(fs, p->addr, &count) && count > 1;
+	if (shared)
+		unref(fs, p);
+	cow_unlock_write(&fs->share_lock);
+	if (shared)
+		*p = (struct cow_ptr){ 0 };
+	return shared;
+}
+
 void cow_block_drop(struct cow_volume *v, struct cow_ptr *p, struct cow_shape s,
 		    struct cow_buf *held)
 {
@@ -339,11 +400,11 @@ void cow_block_drop(struct cow_volume *v, struct cow_ptr *p, struct cow_shape s,
 	}
 	if (points(p)) {
 		d.own = is_own(v, p);
-		d.last = !unref(v->fs, p);
+		d.last = has_children(s) ? !unref_parent(v->fs, p) : !unref(v->fs, p);
 	}
 	if (held) {
 		reserved = reserved_in(s, held->data);
-		d.own += reserved;
+		d.own += d.own ? (s64)reserved : 0;
 		if (d.last)
 			cow_reserved_add(v->fs, -(s64)reserved);
 		cow_block_pointers(s, held->data, drop_child, &d);

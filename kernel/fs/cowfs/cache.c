@@ -542,6 +542,7 @@ void cow_cache_commit_done(struct cow_fs *fs)
 		cow_spin_lock(&fs->dirty_lock);
 		list_remove(&b->node);
 		cow_spin_unlock(&fs->dirty_lock);
+		cow_page_clean(b->page);
 		lru_add(fs, b);
 		cow_buf_clear(b, COW_BUF_DIRTY | COW_BUF_SEALED | COW_BUF_LOGGED | COW_BUF_SHARED);
 	}

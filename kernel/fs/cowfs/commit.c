@@ -64,6 +64,7 @@ static void op_lock(struct cow_volume *v)
 		cow_lock_write(&v->lock);
 		if (!v->dirty) {
 			v->dirty = true;
+			cow_volume_get(v); /* the list's */
 			cow_spin_lock(&fs->dirty_lock);
 			list_append(&fs->dirty_volumes, &v->dirty_node);
 			cow_spin_unlock(&fs->dirty_lock);
@@ -191,6 +192,8 @@ static void seal_mapped(struct cow_fs *fs)
 {
 	struct cow_buf *b;
 
+	if (!__atomic_exchange_n(&fs->mapped, false, __ATOMIC_ACQ_REL))
+		return;
 	list_for_each (b, &fs->dirty, node)
 		if (b->flags & COW_BUF_MAPPED) {
 			if (fs->hooks && fs->hooks->protect)
@@ -229,6 +232,7 @@ static void volumes_unlock(struct cow_fs *fs, bool sealed)
 		list_remove(&v->dirty_node);
 		v->dirty = false;
 		cow_unlock_write(&v->lock);
+		cow_volume_put(v);
 	}
 }
 
@@ -370,6 +374,7 @@ bool cow_work(struct cow_fs *fs, bool commit)
 
 	if (fs->error || fs->flags & COW_MOUNT_READ_ONLY)
 		return false;
+	cow_volumes_tidy(fs);
 	if (cow_load(&fs->dead_head))
 		more = cow_reap(fs);
 	if (commit || fs->dirty_count > fs->dirty_limit)

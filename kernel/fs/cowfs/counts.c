@@ -531,12 +531,35 @@ int cow_counts_claim(struct cow_fs *fs, u64 addr)
 		return -EIO;
 	cow_lock_write(&fs->counts_lock);
 	err = block_touch(fs, 0, index, &b);
-	if (!err && ((u32 *)b->data)[addr % COW_COUNTS_PER_BLOCK])
+	if (!err && (!fs->free || ((u32 *)b->data)[addr % COW_COUNTS_PER_BLOCK]))
 		err = -EIO;
 	if (!err)
 		take(fs, addr);
 	cow_unlock_write(&fs->counts_lock);
 	return err;
+}
+
+/* The disk had it wrong, so nothing is taken for granted: not the count of free blocks either. */
+void cow_counts_set(struct cow_fs *fs, u64 addr, u32 now)
+{
+	unsigned i = addr % COW_COUNTS_PER_BLOCK;
+	struct count_block *b;
+	u32 *count, was;
+
+	cow_lock_write(&fs->counts_lock);
+	count = count_of(fs, addr, &b);
+	was = *count;
+	if (was && !now) {
+		make_free(fs, b, i, false);
+	} else if (!was && now && !(b->busy[i / 64] & 1ull << i % 64)) {
+		b->busy[i / 64] |= 1ull << i % 64;
+		fs->free -= fs->free != 0;
+	} else if (!was && now) {
+		now = 0; /* was given up just now */
+	}
+	*count = now;
+	free_changed(fs, b, (s32)!now - (s32)!was);
+	cow_unlock_write(&fs->counts_lock);
 }
 
 u64 cow_counts_pending(struct cow_fs *fs)

@@ -70,6 +70,7 @@ struct cow_space {
 };
 void cow_space(struct cow_fs *fs, struct cow_space *s);
 const u8 *cow_uuid(struct cow_fs *fs);
+const char *cow_label(struct cow_fs *fs);
 
 /* Evicts up to n clean blocks that nobody uses; how many it did. Does not sleep for I/O. */
 u64 cow_shrink(struct cow_fs *fs, u64 n);
@@ -77,12 +78,13 @@ u64 cow_shrink(struct cow_fs *fs, u64 n);
 /* What the user of the core must do for it; NULL: nothing. Set right after the mount. */
 struct cow_hooks {
 	/* buf's page may be written through page tables (cow_file_write_begin with
-	 * COW_WRITE_MAPPED): take that right away, so that its bytes stand still. May not sleep for
-	 * I/O, nor call back. */
+	 * COW_WRITE_MAPPED): take that right away, so that its bytes stand still; then make what is
+	 * behind the end of the file zeros. May not sleep for I/O, nor call back. */
 	void (*protect)(struct cow_buf *buf, void *inode_private, u64 index);
 	/* There is work for cow_work(). From any context but spin locks. */
 	void (*wake)(struct cow_fs *fs);
 };
+struct cow_platform *cow_platform_of(struct cow_fs *fs);
 void cow_set_hooks(struct cow_fs *fs, const struct cow_hooks *h);
 
 /* --- volumes (volume.c) --- */
@@ -119,13 +121,41 @@ int cow_volume_info(struct cow_volume *v, struct cow_volume_info *out);
 int cow_volume_next(struct cow_fs *fs, u64 *pos, struct cow_volume_info *out);
 int cow_volume_set_quota(struct cow_volume *v, u64 blocks, u64 inodes); /* 0: none */
 
-/* What `b` has that differs from `a`, in order of inode numbers; costs what they do not share. */
+/*
+ * What `b` has that differs from `a`, in order of inode numbers; costs what they do not share.
+ * Changes of atime are none; a number that was given anew is REMOVED and ADDED; inodes without a
+ * name are not there. old is NULL for ADDED, now for REMOVED. emit is called with no lock held and
+ * may call back; what it answers, if not 0, ends it and is the result.
+ */
 enum cow_difference { COW_ADDED, COW_CHANGED, COW_REMOVED };
 int cow_volume_diff(struct cow_volume *a, struct cow_volume *b,
 		    int (*emit)(void *arg, enum cow_difference what, u64 ino,
 				const struct cow_inode_record *old,
 				const struct cow_inode_record *now),
 		    void *arg);
+/*
+ * The names by which directory b differs from a (of another volume, or NULL: an empty one), in
+ * order of keys; what their trees share is not read. CHANGED: it stands for another inode.
+ */
+struct cow_inode;
+int cow_dir_diff(struct cow_inode *a, struct cow_inode *b,
+		 int (*emit)(void *arg, enum cow_difference what, const char *name, size_t len,
+			     u64 old_ino, u64 ino, u32 type),
+		 void *arg);
+/*
+ * Both, as paths ("/etc/passwd"): what docker diff says. Names that came or went in a directory
+ * that stayed are ADDED or REMOVED, and so are all names in new directories; a name that stands for
+ * another inode, and an inode that has changed, are CHANGED. In no order of paths; a path may come
+ * twice. What is in a removed directory is not told. path NULL: a changed inode whose name is not
+ * known without a search: a symbolic link, or one of several names, of which one went.
+ */
+int cow_volume_diff_paths(struct cow_volume *a, struct cow_volume *b,
+			  int (*emit)(void *arg, enum cow_difference what, u64 ino,
+				      const char *path),
+			  void *arg);
+/* One of the paths of an inode in its volume. -ENOENT: not known without a search; -ERANGE. */
+#define COW_PATH_MAX 4096u
+int cow_path(struct cow_volume *v, u64 ino, char *buf, size_t size);
 
 /* --- inodes (inode.c) --- */
 
@@ -140,8 +170,11 @@ struct cow_inode {
 	s32 refs;
 	u32 state; /* CI_*; volume->lock */
 	struct hlist_node hash_node;
-	struct cow_buf *leaf; /* holds its record, if leaf_epoch is current */
+	/* Not counted, and to be looked at only if the epoch is cow_volume_epoch(): volume->lock */
+	struct cow_buf *leaf; /* holds its record, writable */
 	u64 leaf_epoch;
+	struct cow_buf *map; /* a file: the block of pointers of leaves map_first ..., writable */
+	u64 map_first, map_epoch;
 	/* Which commit will make its last change durable (fs->generation at the change): the sort
 	 * that the log can express, and the others. An inode loaded from a dirty leaf counts as
 	 * changed in both ways. */
@@ -191,7 +224,8 @@ int cow_unlink(struct cow_inode *dir, const char *name, size_t len, struct cow_i
 int cow_rename(struct cow_inode *from_dir, const char *from, size_t from_len, struct cow_inode *i,
 	       struct cow_inode *to_dir, const char *to, size_t to_len, struct cow_inode *target,
 	       bool exchange, const struct cow_time *now);
-/* Entries with key >= *pos, in order; *pos becomes the key after the last one that emit took (it
+/* emit is called with the volume's lock held: it must not call back, nor touch memory of users.
+ * Entries with key >= *pos, in order; *pos becomes the key after the last one that emit took (it
  * says false: full). "." and ".." are the caller's. */
 int cow_readdir(struct cow_inode *dir, u64 *pos,
 		bool (*emit)(void *arg, const char *name, size_t len, u64 ino, u32 type, u64 next),
@@ -218,7 +252,8 @@ int cow_file_find(struct cow_inode *i, u64 index, unsigned ahead, struct cow_buf
  * are undefined in *out). COW_WRITE_PAGE: *page is taken over as the block's page if it is not NULL
  * (then WHOLE is meant). COW_WRITE_MAPPED: there is no _end to come; the bytes are written through
  * page tables until hooks->protect says stop. _end sets the size to at least `size`, and mtime and
- * ctime to *now if not NULL.
+ * ctime to *now if not NULL; the block stays the caller's to put. On failure `page` stays the
+ * caller's, too.
  */
 #define COW_WRITE_WHOLE	 BIT(0)
 #define COW_WRITE_MAPPED BIT(1)

@@ -45,8 +45,9 @@ struct cow_ptr {
 	u64 birth;  /* when the block was allocated: cow_super.birth at that time */
 	u64 csum;   /* cow_checksum() of its 4096 bytes */
 };
-/* In a file only: space that was promised (fallocate) and reads as zeros. Counts in the
- * superblock's reserved_blocks, in the volume's and the inode's blocks. Other fields 0. */
+/* In a block of pointers (level 1) of a file only: space that was promised (fallocate) and reads as
+ * zeros. Counts in the superblock's reserved_blocks, in the inode's blocks, and in the volume's if
+ * that block of pointers does. Other fields 0. */
 #define COW_ADDR_RESERVED 1ull
 
 /* A block of pointers: level > 0 of a file or of an inode table. */
@@ -77,10 +78,25 @@ struct cow_time {
 #define COW_INLINE_MAX 56u
 #define COW_XATTR_MAX  (64u << 10) /* bytes of all extended attributes of an inode */
 
-/* mode: POSIX's (man 7 inode). Three types of our own, in the meta volume only: */
+/* mode: POSIX's (man 7 inode). */
+#define COW_S_TYPE 0170000u /* the bits that say what it is */
+#define COW_S_FILE 0100000u
+#define COW_S_DIR  0040000u
+#define COW_S_LINK 0120000u
+/* Three types of our own, in the meta volume only: */
 #define COW_S_VOLUME 0030000u
 #define COW_S_DEAD   0050000u /* a tree that nothing points to, to be given back */
 #define COW_S_FREE   0u	      /* mode 0: a free record; `next` chains the volume's free ones */
+
+#define COW_LINK_MAX	 65000u	     /* names of a file */
+#define COW_DIR_LINK_MAX 0x7fffffffu /* nlink of a directory: 2 and one for each one in it */
+
+/* Where one of an inode's names is, so that a path can be told without a search: the directory, and
+ * the entry's key there. dir 0: not known (one of several names, which went). Directories: right.
+ */
+struct cow_home {
+	u64 dir, key;
+};
 
 struct cow_inode_record {
 	u32 mode, nlink;
@@ -98,9 +114,15 @@ struct cow_inode_record {
 	u32 xattr_size;	 /* bytes in xattr */
 	struct cow_ptr root;
 	struct cow_ptr xattr; /* a file: see struct cow_xattr */
-	u8 inline_data[COW_INLINE_MAX];
+	union {
+		u8 inline_data[COW_INLINE_MAX]; /* of symbolic links */
+		struct cow_home home;		/* of all others */
+	};
 };
 #define COW_INODE_ORPHAN BIT(0) /* on the volume's list of orphans */
+/* A file was made shorter: leaves behind its end, if there are any, are to be dropped, and are not
+ * there for who reads. Without it there are only reserved ones there. */
+#define COW_INODE_CUT BIT(1)
 
 /* A volume, in place of an inode, in the table of the meta volume. Its inode number is its id. */
 struct cow_volume_record {
@@ -178,8 +200,9 @@ struct cow_dir_leaf {
 	u64 zero2;
 	u8 data[COW_BLOCK - 16];
 };
-/* Above: children in order; the keys below child i are >= key[i] and < key[i + 1]. key[0] is 0 in
- * the leftmost node of a level. */
+/* Above: children in order; the keys below child i are >= key[i] and < key[i + 1]. key[0] is 0:
+ * what bounds the first child and the last is in the node above. Only a leaf at depth 0 may be
+ * empty. */
 #define COW_DIR_FANOUT 102u
 struct cow_dir_node {
 	u16 count;
@@ -253,7 +276,7 @@ struct cow_super {
  * blocks, from log_start on. A record counts if its generation is the superblock's, its sequence is
  * one more than the one before (the first is 0), and its checksum and the checksums of the data
  * blocks that it names are right; the first that does not ends the log. Replayed in order, then
- * committed.
+ * committed; the pointers that it gives get the birth of the last commit, cow_super.birth.
  */
 #define COW_LOG_MAGIC 0x676f6c776f63ull
 struct cow_log_record {

@@ -5,33 +5,51 @@
  *	sum.c      checksums, name hashes
  *	cache.c    blocks in memory (struct cow_buf), by address
  *	counts.c   reference counts, free blocks, allocation
- *	block.c    pointers: reading, making writable (copy on write), dropping, sharing; what a
- *block points to tree.c     radix trees of blocks: files and inode tables inode.c    inode records
- *and struct cow_inode; free numbers, orphans file.c     data;  xattr.c dir.c      the B+ tree of a
- *directory;  names.c: create, link, rename ... volume.c   volumes;  diff.c;  reap.c: dead trees
- *	commit.c   operations and commits;  log.c: the intent log;  super.c: format, mount, unmount
+ *	block.c    pointers: reading, making writable (copy on write), dropping, sharing;
+ *	           what a block points to
+ *	tree.c     radix trees of blocks: files and inode tables
+ *	record.c   records of an inode table, free numbers
+ *	inode.c    struct cow_inode: inodes in memory
+ *	orphan.c   inodes without a name: their list, their end
+ *	file.c     data by blocks;  range.c: by ranges;  xattr.c: extended attributes
+ *	dir.c      the B+ tree of a directory;  names.c: create, link, rename ...
+ *	volume.c   volumes;  diff.c;  reap.c: dead trees
+ *	commit.c   operations and commits;  log.c: the intent log
+ *	super.c    format, mount, unmount
  *	check.c    fsck
  *
  * Invariants (cow_check and the tests look for them):
  *
- *  I1  A block that the last durable commit (or its log) refers to is not written, nor given to
- *anybody. I2  counts[b] is the number of pointers to b in blocks in use. A block whose count is 1
- *belongs to the one who points to it; its children's counts do not say whether a parent is shared.
- *  I3  A buffer is dirty if and only if it was born after the last seal (birth > fs->sealed_birth)
- *or is being written by the commit under way. Dirty buffers are in the cache, found by address. I4
- *A pointer in a clean or sealed block has the right csum; one in an open dirty block may have csum
- *0 if its child is dirty. The seal fills it in. I5  Volume V may change a buffer in place if and
- *only if it was born after both the last seal and the last clone of V, and is neither
- *COW_BUF_LOGGED nor COW_BUF_SHARED: cow_buf_writable(). I6  An operation first makes writable all
- *that it will touch (which may fail, and changes nothing that can be seen), then changes it (which
- *cannot fail). So a volume is never half changed. I7  fs->free counts blocks that may be allocated
- *now; operations under way have reserved theirs. A block freed in commit n, unless it was born in n
- *and never logged, may be allocated when n + 1 is open and n is durable.
+ *  I1  A block that the last durable commit (or its log) refers to is not written, nor given
+ *      to anybody.
+ *
+ *  I2  counts[b] is the number of pointers to b in blocks in use. A block whose count is 1
+ *      belongs to the one who points to it; its children's counts do not say whether a parent
+ *      is shared.
+ *
+ *  I3  A buffer is dirty if and only if it was born after the last seal (birth >
+ *      fs->sealed_birth) or is being written by the commit under way. Dirty buffers are in the
+ *      cache, found by address.
+ *
+ *  I4  A pointer in a clean or sealed block has the right csum; one in an open dirty block may
+ *      have csum 0 if its child is dirty. The seal fills it in.
+ *
+ *  I5  Volume V may change a buffer in place if and only if it was born after both the last
+ *      seal and the last clone of V, and is neither COW_BUF_LOGGED nor COW_BUF_SHARED:
+ *      cow_buf_writable().
+ *
+ *  I6  An operation first makes writable all that it will touch (which may fail, and changes
+ *      nothing that can be seen), then changes it (which cannot fail). So a volume is never
+ *      half changed.
+ *
+ *  I7  fs->free counts blocks that may be allocated now; operations under way have reserved
+ *      theirs. A block freed in commit n, unless it was born in n and never logged, may be
+ *      allocated when n + 1 is open and n is durable.
  *
  * Locks, in order: fs->commit_lock (one committer; log writes); fs->seal_lock; volume->lock
- *(readers look, one operation writes; the seal holds those of all dirty volumes); the meta volume's
- *lock (deletions, clones, quotas take it with at most one volume's lock held, and the seal);
- *fs->counts_lock; then the spin locks of cache.c.
+ * (readers look, one operation writes; the seal holds those of all dirty volumes); the meta
+ * volume's lock (deletions, clones, quotas take it with at most one volume's lock held, and the
+ * seal); fs->counts_lock; then the spin locks of cache.c.
  */
 #ifndef COWFS_INTERNAL_H
 #define COWFS_INTERNAL_H
@@ -127,6 +145,8 @@ void cow_counts_inc(struct cow_fs *fs, u64 addr); /* touched; count > 0 */
 u32 cow_counts_dec(struct cow_fs *fs, u64 addr, bool fresh);
 /* The log replay: addr is in use from before the first allocation on. -EIO if it is already. */
 int cow_counts_claim(struct cow_fs *fs, u64 addr);
+/* fsck: what the disk says is wrong. Touched. */
+void cow_counts_set(struct cow_fs *fs, u64 addr, u32 now);
 /* Commit, all volume locks held: makes the images to be written, fills *top and *free. Cannot fail.
  */
 void cow_counts_seal(struct cow_fs *fs, struct cow_count_ref *top, u64 *free);
@@ -136,7 +156,9 @@ u64 cow_counts_pending(struct cow_fs *fs);	/* blocks that a commit would make fr
 
 /* --- the filesystem --- */
 
+#ifndef COW_HASH_BITS /* tests have small ones */
 #define COW_HASH_BITS 14
+#endif
 struct cow_bucket {
 	struct cow_spin lock; /* C */
 	struct hlist chain;
@@ -162,8 +184,14 @@ struct cow_fs {
 	struct list dirty, sealed;     /* D: buffers of the open commit, of the one being written */
 	u64 dirty_count, sealed_count; /* D */
 	u64 dirty_limit;	       /* constant: more than this, and it is time for a commit */
+	bool mapped;		       /* atomic: there may be COW_BUF_MAPPED among `dirty` */
 	struct list dirty_volumes;     /* D: volumes with an operation since the last seal */
 
+	/* Two volumes may give up the same shared block at the same time, and the one that finds
+	 * itself alone with it has its children: so to see that others have a block that has
+	 * children, and to act on it, is one step with this lock held. A count of 1 is the holder's
+	 * own and needs none. */
+	struct cow_lock share_lock;
 	struct cow_lock counts_lock; /* N */
 	struct cow_counts *counts;   /* N */
 	u64 free;		     /* N: may be allocated now */
@@ -175,6 +203,7 @@ struct cow_fs {
 	struct cow_spin volumes_lock;
 	struct list volumes; /* those in memory; volumes_lock */
 	u64 dead_head;	     /* meta->lock */
+	bool reaping;	     /* atomic: somebody is in cow_reap */
 
 	u64 log_next; /* commit_lock: block of the log area where the next record goes */
 	u64 log_sequence;
@@ -209,12 +238,14 @@ struct cow_volume {
 	u64 cloned_birth;	      /* V: what is not younger was shared by a clone */
 	u64 epoch;	  /* V: counts up with each clone and, seen from fs->epoch, each seal */
 	bool dirty;	  /* V + D: on fs->dirty_volumes */
-	bool doomed;	  /* V: deleted: its record becomes a dead tree at the last put */
+	bool doomed;	  /* V: deleted; empty and frozen for those who still hold it */
+	bool old_orphans; /* orphans that nobody has in memory are on its list: see tidy() */
 	s32 refs;	  /* volumes_lock */
 	s32 inodes_used;  /* atomic: struct cow_inode of it */
 	struct list node; /* volumes_lock */
 	struct list dirty_node; /* D */
 	u64 alloc_hint;		/* V: where its last block went */
+	u64 write_reserved;	/* V: the operation between cow_file_write_begin and _end */
 };
 
 /* I5 */
@@ -246,8 +277,8 @@ struct cow_op {
  */
 int cow_op_begin(struct cow_volume *v, u64 blocks, u32 flags, struct cow_op *op);
 void cow_op_end(struct cow_op *op);
-/* The volume's count of blocks that it has over its base; from block.c only. v->lock held for
- * writing. */
+/* The volume's count of blocks that it has over its base; from block.c only, and for promised space
+ * from range.c. v->lock held for writing. */
 void cow_volume_count(struct cow_volume *v, s64 blocks);
 
 /* All that was done before the call is durable when it returns: -EIO, -ENOMEM. */
@@ -275,15 +306,21 @@ int cow_block_make_writable(struct cow_volume *v, struct cow_ptr *p, struct cow_
 /*
  * Gives up the reference of *p, which becomes 0 (addr 0 and COW_ADDR_RESERVED are fine). If others
  * have the block its count falls; else it is freed, and for a level 1 its children too. A level > 1
- * that nobody else has is not dropped like this: cow_tree_drop works it off in steps, a deleted
- * volume becomes a dead tree. _prepare reads and touches what is needed and may fail; *held (a
- * buffer or NULL) is what it read, and the drop, in the same operation, which cannot fail, uses it
- * up. To give up the plan, cow_buf_put(held) if it is not NULL.
+ * is dropped like this only if others have it, and it counts for them, or it is empty:
+ * cow_tree_drop works it off in steps, a deleted volume becomes a dead tree. _prepare reads and
+ * touches what is needed and may fail; *held (a buffer or NULL) is what it read, and the drop, in
+ * the same operation, which cannot fail, uses it up. To give up the plan, cow_buf_put(held) if it
+ * is not NULL.
  */
 int cow_block_drop_prepare(struct cow_volume *v, const struct cow_ptr *p, struct cow_shape s,
 			   struct cow_buf **held);
 void cow_block_drop(struct cow_volume *v, struct cow_ptr *p, struct cow_shape s,
 		    struct cow_buf *held);
+/*
+ * If others have *p, too, and none of it counts for v: gives up the reference, *p is 0, true.
+ * False: nobody else has it (any more), and nothing was done. Touched (cow_block_drop_prepare).
+ */
+bool cow_block_drop_shared(struct cow_volume *v, struct cow_ptr *p);
 /* fs->reserved_blocks changes: pointers with COW_ADDR_RESERVED come or go. */
 void cow_reserved_add(struct cow_fs *fs, s64 n);
 /* One more pointer to the same (reflink). */
@@ -317,12 +354,25 @@ int cow_tree_path(struct cow_volume *v, const struct cow_root *r, u64 index, str
 int cow_tree_next(struct cow_fs *fs, const struct cow_root *r, u64 *index, struct cow_ptr *out);
 /*
  * Drops leaves [first, last] and blocks of pointers that become empty; a tree that loses all is
- * empty. Reserved ones too. *dropped: leaves. May stop early with *next > first and 0 to keep
- * operations short: call again.
+ * empty. Reserved ones too. *dropped: leaves. May stop early to keep operations short, with the
+ * first leaf that is left in *next: call again from there; else *next is 0. An error may leave part
+ * of it dropped; the tree and *dropped are right in any case. One call needs COW_TREE_DROP_BLOCKS.
  */
 int cow_tree_drop(struct cow_volume *v, const struct cow_root *r, u64 first, u64 last, u64 *dropped,
 		  u64 *next);
 #define COW_TREE_PATH_BLOCKS (COW_DEPTH_MAX + 2)
+#define COW_TREE_DROP_BLOCKS 28u
+/* As cow_tree_path, but the depth is at least 1: the only way to a place for COW_ADDR_RESERVED. */
+int cow_tree_reserve_path(struct cow_volume *v, const struct cow_root *r, u64 index,
+			  struct cow_buf **map, struct cow_ptr **slot);
+/*
+ * The first leaf >= *index of a sort: *index and *out. Holes have no end (reserved ones are holes);
+ * -ENOENT for the others. -EAGAIN: it took long; call again from *index on, perhaps after giving up
+ * the lock. v->lock held for reading.
+ */
+enum cow_tree_want { COW_TREE_ANY, COW_TREE_DATA, COW_TREE_HOLE };
+int cow_tree_search(struct cow_fs *fs, const struct cow_root *r, enum cow_tree_want want,
+		    u64 *index, struct cow_ptr *out);
 
 /* --- inode records (inode.c) --- */
 
@@ -340,6 +390,8 @@ static inline struct cow_root cow_table_root(struct cow_volume_record *r)
 }
 /* A copy of record `ino`, whatever it is. -ENOENT: beyond the table. v->lock for reading. */
 int cow_record_read(struct cow_volume *v, u64 ino, union cow_record *out);
+/* And when the block that it is in was born. */
+int cow_record_load(struct cow_volume *v, u64 ino, union cow_record *out, u64 *birth);
 /* The record's place in a writable leaf, counted. v->lock for writing, in an operation. */
 int cow_record_write(struct cow_volume *v, u64 ino, struct cow_buf **leaf, union cow_record **out);
 /* A number for a new record: its place (see cow_record_write) with mode 0 and `generation` counted
@@ -350,18 +402,25 @@ void cow_record_free(struct cow_volume *v, u64 ino, union cow_record *r);
 /* i->rec's place is writable after it; cow_inode_store() then copies i->rec there, which cannot
  * fail. */
 int cow_inode_prepare(struct cow_inode *i);
+/* i->rec.root and i->rec.xattr are right with their checksums, to be read from. v->lock for
+ * reading. */
+int cow_inode_sums(struct cow_inode *i);
 void cow_inode_store(struct cow_inode *i, u32 how);
 #define COW_STORE_DATA 0u /* sizes, times, attributes, data: the log can express it */
 #define COW_STORE_NAMES \
 	1u /* names, links, new, xattrs, holes punched, shared ranges: only a commit can */
-/* Is on the list of orphans from now on, or no more. Prepare first. v->lock for writing. */
+/* COW_STORE_DATA, and pointers at or behind `size` were dropped. */
+void cow_inode_cut(struct cow_inode *i, u64 size);
+/* Is on the list of orphans from now on, or no more; i is stored. Prepare first (which needs three
+ * times COW_TREE_PATH_BLOCKS); an inode that has no number yet, too. v->lock for writing. */
 int cow_orphan_prepare(struct cow_inode *i);
 void cow_orphan_add(struct cow_inode *i);
+void cow_orphan_remove(struct cow_inode *i);
 /* At the last put of an inode without links, and for those that a crash or a clone left: gives all
  * back. */
 int cow_orphan_delete(struct cow_volume *v, u64 ino);
 /* At the first use of a volume: orphans of before. Some at a time; 0 when there are none left. */
-int cow_orphans_drop(struct cow_volume *v);
+int cow_orphans_drop(struct cow_volume *v); /* 1: there may be more */
 /* An empty inode table with a root directory. In an operation. */
 int cow_table_create(struct cow_volume *v, const struct cow_new *root);
 /* The table of struct cow_inode. */
@@ -369,6 +428,51 @@ int cow_inodes_init(struct cow_fs *fs);
 void cow_inodes_destroy(struct cow_fs *fs);
 int cow_inode_find_loaded(struct cow_volume *v, u64 ino,
 			  struct cow_inode **out); /* in memory, counted; -ENOENT */
+/*
+ * A new inode in an operation: _alloc first (-ENOMEM), then the record (cow_record_alloc), then
+ * _publish, which cannot fail: i, counted once, is what cow_inode_get(v, ino) gives from now on;
+ * i->rec is stored into the record's place `r`. _discard instead, if the operation failed.
+ */
+int cow_inode_alloc(struct cow_volume *v, struct cow_inode **out);
+void cow_inode_publish(struct cow_inode *i, u64 ino, struct cow_buf *leaf, union cow_record *r);
+void cow_inode_discard(struct cow_inode *i);
+/* --- between inode.c and orphan.c: --- */
+/* cow_inode_get of an orphan that nobody has in memory, or not. */
+int cow_inode_get_any(struct cow_volume *v, u64 ino, bool orphan, struct cow_inode **out);
+int cow_inode_put_any(struct cow_inode *i); /* what the deletion said, if it was the last */
+bool cow_inode_is_loaded(struct cow_volume *v, u64 ino);
+/* The inode's number is free from now on. */
+void cow_inode_unhash(struct cow_inode *i);
+/* Sets rec.next, rec.prev (unless NULL) of `ino`, if it is in memory. */
+void cow_inode_relink(struct cow_volume *v, u64 ino, const u64 *next, const u64 *prev);
+/* Gives back all that an orphan has, and its number. Nobody has i but the caller. */
+int cow_inode_delete(struct cow_inode *i);
+
+/* --- file data (file.c, range.c), v->lock held for writing, the inode prepared; to be stored ---
+ */
+
+/* Block `index` writable, counted (flags: COW_MAKE_*). Up to 2 COW_TREE_PATH_BLOCKS. */
+int cow_file_block(struct cow_inode *i, u64 index, u32 flags, struct cow_page *page,
+		   struct cow_buf **out);
+/* The place of its pointer: as cow_tree_path, but the last map is remembered. */
+int cow_file_slot(struct cow_inode *i, u64 index, struct cow_buf **map, struct cow_ptr **slot);
+/* The pointer: addr 0 for a hole and behind the end, also of a promise. For reading is enough. */
+int cow_file_pointer(struct cow_inode *i, u64 index, struct cow_ptr *out);
+/*
+ * What was written through page tables behind the end, in the last block, becomes zeros: before the
+ * file grows. (hooks->protect does it for what becomes durable.)
+ */
+void cow_file_clear_tail(struct cow_inode *i);
+#define CI_MAPPED BIT(0) /* cow_inode.state: was written with COW_WRITE_MAPPED */
+/* mtime and ctime, unless now is NULL. */
+static inline void cow_inode_stamp(struct cow_inode *i, const struct cow_time *now)
+{
+	if (now)
+		i->rec.mtime = i->rec.ctime = *now;
+}
+/* Drops what is behind the end if COW_INODE_CUT says so, which whatever makes the file longer calls
+ * first. No lock held. */
+int cow_file_settle(struct cow_inode *i);
 
 /* --- directories (dir.c), v->lock held --- */
 
@@ -390,17 +494,38 @@ int cow_dir_remove_prepare(struct cow_inode *dir, const char *name, size_t len,
 			   struct cow_dir_place *p);
 /* Empty nodes are dropped; both drop p->leaf. */
 void cow_dir_remove(struct cow_inode *dir, struct cow_dir_place *p);
+/* The second half of it: the key is known to be free. */
+int cow_dir_path_with_room(struct cow_inode *dir, u64 key, size_t name_len,
+			   struct cow_dir_place *p);
 void cow_dir_place_put(struct cow_dir_place *p); /* not used after all */
-/* The entry's inode is another one from now on (exchange, replace): after cow_dir_remove_prepare.
- */
+/* The entry's inode is another one from now on (exchange, replace): after cow_dir_remove_prepare,
+ * and like it drops p->leaf. In one operation an insertion is prepared before removals are. */
 void cow_dir_replace(struct cow_dir_place *p, u64 ino, u32 generation, u8 type);
 
-/* --- volumes (volume.c), dead trees (reap.c) --- */
+/* The first entry with a key >= key; name has COW_NAME_MAX + 1 bytes. -ENOENT. */
+int cow_dir_entry_at(struct cow_inode *dir, u64 key, struct cow_dirent *out, char *name);
+int cow_name_check(const char *name, size_t len); /* -EINVAL, -ENAMETOOLONG (names.c) */
+int cow_dir_empty(struct cow_inode *dir);	  /* 0, -ENOTEMPTY, -EIO */
+
+/* --- volumes (volume.c), dead trees (reap.c), differences (diff.c, dirdiff.c) --- */
+/* commit_lock, and both volumes' locks for writing; one may be NULL. */
+void cow_volumes_lock_two(struct cow_volume *a, struct cow_volume *b);
+void cow_volumes_unlock_two(struct cow_volume *a, struct cow_volume *b);
 int cow_volume_load(struct cow_fs *fs, u64 id, struct cow_volume **out);
 struct cow_volume *cow_volume_alloc(struct cow_fs *fs, u64 id);
 void cow_volume_free(struct cow_volume *v);
-/* The seal's: v->rec into the meta volume's table. Its place was made by cow_volume_store_prepare.
+int cow_volume_names(struct cow_fs *fs, struct cow_inode **out); /* their directory, counted */
+/* As cow_volume_find, without dropping its orphans. */
+int cow_volume_find_untidy(struct cow_fs *fs, const char *name, size_t len,
+			   struct cow_volume **out);
+void cow_volumes_free(struct cow_fs *fs); /* the unmount: whoever is left */
+/* Drops the orphans that were there when a volume was loaded or cloned; of all volumes in memory.
  */
+void cow_volumes_tidy(struct cow_fs *fs);
+/* As cow_volume_create, with the time that is to be its and its root's. */
+int cow_volume_create_at(struct cow_fs *fs, const char *name, size_t len,
+			 const struct cow_time *now, struct cow_volume **out);
+/* The seal's: v->rec into the meta volume's table. */
 int cow_volume_store(struct cow_volume *v);
 /* Dead trees are those of deleted volumes (their record is made a dead record in place), and what
  * reap.c makes of their parts: it takes the last one, gives up one block of it, and chains that

@@ -30,6 +30,7 @@ enum cow_lock_rank {
 	COW_LOCK_SEAL,	 /* fs->seal_lock */
 	COW_LOCK_VOLUME, /* volume->lock; several: the committer only */
 	COW_LOCK_META,	 /* the meta volume's lock */
+	COW_LOCK_SHARE,	 /* fs->share_lock */
 	COW_LOCK_COUNTS, /* fs->counts_lock */
 	COW_LOCK_IO,	 /* a block that is being read; several, by one reader */
 };
@@ -58,6 +59,8 @@ void cow_page_get(struct cow_page *page);
 void cow_page_put(struct cow_page *page);
 /* Has anybody but the core a reference (a mapping, a page table)? Then it is not evicted. */
 bool cow_page_shared(const struct cow_page *page);
+/* The disk has its bytes: it is charged to nobody any more. */
+void cow_page_clean(struct cow_page *page);
 void cow_copy_block(void *to, const void *from); /* 4096 bytes, aligned */
 void cow_clear_block(void *to);
 

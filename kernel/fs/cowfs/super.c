@@ -23,6 +23,7 @@
 
 static void fs_free(struct cow_fs *fs)
 {
+	cow_volumes_free(fs);
 	if (fs->meta)
 		cow_volume_free(fs->meta);
 	cow_inodes_destroy(fs);
@@ -45,6 +46,7 @@ static int fs_create(struct cow_platform *p, const struct cow_super *s, u32 flag
 	fs->flags = flags;
 	cow_lock_init(&fs->commit_lock, COW_LOCK_COMMIT);
 	cow_lock_init(&fs->seal_lock, COW_LOCK_SEAL);
+	cow_lock_init(&fs->share_lock, COW_LOCK_SHARE);
 	cow_spin_init(&fs->volumes_lock);
 	list_init(&fs->volumes);
 	list_init(&fs->dirty_volumes);
@@ -102,7 +104,7 @@ static int super_plan(struct cow_super *s, u64 disk_blocks, const struct cow_for
 	s->free_blocks = blocks - 2 - s->data_start;
 	s->counts = (struct cow_count_ref){ .free = s->free_blocks, .slot = COW_SLOT_VIRGIN };
 	memcpy(s->uuid, o->uuid, sizeof(s->uuid));
-	strlcpy(s->label, o->label ? o->label : "", sizeof(s->label));
+	snprintf(s->label, sizeof(s->label), "%s", o->label ? o->label : "");
 	for (unsigned i = 0, zero = 1; i < sizeof(s->uuid); i++) {
 		zero = zero && !s->uuid[i];
 		if (i + 1 == sizeof(s->uuid) && zero) {
@@ -147,7 +149,7 @@ static int format_fill(struct cow_fs *fs, const struct cow_time *now)
 	err = cow_table_create(fs->meta, &root);
 	cow_op_end(&op);
 	if (!err)
-		err = cow_volume_create(fs, "root", 4, &v);
+		err = cow_volume_create_at(fs, "root", 4, now, &v);
 	if (err)
 		return err;
 	cow_volume_put(v);
@@ -276,9 +278,19 @@ void cow_set_hooks(struct cow_fs *fs, const struct cow_hooks *h)
 	fs->hooks = h;
 }
 
+struct cow_platform *cow_platform_of(struct cow_fs *fs)
+{
+	return fs->platform;
+}
+
 const u8 *cow_uuid(struct cow_fs *fs)
 {
 	return fs->super.uuid;
+}
+
+const char *cow_label(struct cow_fs *fs)
+{
+	return fs->super.label;
 }
 
 void cow_space(struct cow_fs *fs, struct cow_space *s)
