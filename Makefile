@@ -11,7 +11,7 @@ OBJ     := $(BUILD)$(if $(filter 1,$(DEBUG)),/debug)/obj
 KERNEL  := $(BUILD)$(if $(filter 1,$(DEBUG)),/debug)/skerry.elf
 GEN     := $(BUILD)/gen
 
-KSRC := $(sort $(filter-out kernel/arch/x86/vdso/% kernel/fs/cowfs/%,$(shell find kernel -name '*.c' -o -name '*.S')))
+KSRC := $(sort $(filter-out kernel/arch/x86/vdso/%,$(shell find kernel -name '*.c' -o -name '*.S')))
 KOBJ := $(KSRC:%=$(OBJ)/%.o)
 
 KWARN   := -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes \

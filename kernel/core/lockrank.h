@@ -24,8 +24,14 @@ enum lock_rank {
 	RANK_TTY_LOCK,
 	RANK_PIPE,
 	RANK_SOCKET,
-	RANK_ASPACE,	/* aspace->lock (mmap) */
-	RANK_PAGE_LOCK, /* a page under I/O */
+	RANK_ASPACE,	   /* aspace->lock (mmap) */
+	RANK_COWFS_DISKS,  /* which are mounted. cowfs is below ASPACE for faults on its files */
+	RANK_COWFS_COMMIT, /* from here on as in fs/cowfs/platform.h: enum cow_lock_rank */
+	RANK_COWFS_SEAL,
+	RANK_COWFS_VOLUME,
+	RANK_COWFS_META,
+	RANK_COWFS_COUNTS,
+	RANK_COWFS_IO,
 	RANK_MUTEX_LEAF,
 	/* spinning */
 	RANK_SPIN,		    /* everything below here spins */

@@ -140,7 +140,7 @@ struct task {
 	u8 uaccess_depth;      /* debug: inside copy_{to,from}_user */
 #if DEBUG
 	struct mutex *mutexes;	 /* held, innermost first */
-	u8 rwmutexes[RANK_SPIN]; /* held for reading or writing, by rank */
+	u16 rwmutexes[RANK_SPIN]; /* held for reading or writing, by rank */
 	u32 rcu_depth;
 #endif
 	u32 allocate_nofail_depth;

@@ -69,6 +69,13 @@ struct block_device *block_find(const char *name)
 	return NULL;
 }
 
+struct block_device *block_by_number(u64 rdev)
+{
+	if (dev_major(rdev) != BLOCK_MAJOR || dev_minor(rdev) >= device_count)
+		return NULL;
+	return devices[dev_minor(rdev)];
+}
+
 /* --- the raw file --- */
 
 static u64 device_bytes(const struct block_device *d)

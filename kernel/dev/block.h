@@ -42,6 +42,7 @@ struct block_device {
 
 int block_register(struct block_device *d);
 struct block_device *block_find(const char *name);
+struct block_device *block_by_number(u64 rdev); /* of a device node; NULL: it is none of these */
 int block_do(struct block_device *d, struct block_request *r); /* submit and wait: r->status */
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * virtio_blk.c - block devices (virtio 1.2, 5.2): vda, vdb, ... in the order in
  * which they are found. A request is header, data segments, status byte. Those
- * that find the ring full wait in a list and go out as others come back.
+ * that find the ring full, or no free struct flight, wait in a list and go out as
+ * others come back: so nothing here needs memory.
  */
 #include "core/errno.h"
 #include "core/printk.h"
@@ -18,6 +19,7 @@
 #define FEATURE_DISCARD (1ull << 13)
 #define QUEUE_SIZE	128
 #define SEGMENTS_MAX	62
+#define FLIGHTS_MAX	(QUEUE_SIZE / 2) /* a chain has two buffers at least */
 #define DISKS_MAX	26
 
 enum { TYPE_READ = 0, TYPE_WRITE = 1, TYPE_FLUSH = 4, TYPE_DISCARD = 11 };
@@ -37,6 +39,7 @@ struct flight { /* one request under way */
 	struct discard discard;
 	u8 status;
 	struct block_request *request;
+	struct flight *next; /* L: free ones */
 };
 
 struct disk {
@@ -45,6 +48,8 @@ struct disk {
 	spinlock_t lock;	 /* L; RANK_VIRTQUEUE */
 	struct virtqueue *queue; /* L */
 	struct list waiting;	 /* L: struct block_request */
+	struct flight *free;	 /* L */
+	struct flight flights[FLIGHTS_MAX];
 	char name[8];
 };
 
@@ -75,23 +80,23 @@ static unsigned chain_build(struct flight *f, struct block_request *r, struct vi
 	return n;
 }
 
-/* 0, -ENOSPC: later, -ENOMEM. lock held */
+/* 0, -ENOSPC: later. lock held */
 static int disk_start(struct disk *d, struct block_request *r)
 {
 	struct virtio_buffer chain[SEGMENTS_MAX + 2];
-	struct flight *f = kmalloc(sizeof(*f), KM_ZERO);
+	struct flight *f = d->free;
 	int err;
 
 	if (!f)
-		return -ENOMEM;
+		return -ENOSPC;
 	f->header = (struct header){ type_of(r->op), 0, r->op == BLOCK_FLUSH ? 0 : r->sector };
 	if (r->op == BLOCK_DISCARD)
 		f->discard = (struct discard){ r->sector, r->segments[0].length / 512, 0 };
 	f->status = 0xff;
 	f->request = r;
 	err = virtqueue_add(d->queue, chain, chain_build(f, r, chain), f);
-	if (err)
-		kfree(f);
+	if (!err)
+		d->free = f->next;
 	return err;
 }
 
@@ -140,7 +145,8 @@ static void disk_done(struct virtqueue *q)
 		struct block_request *r = f->request;
 
 		r->status = status_errno(f->status);
-		kfree(f);
+		f->next = d->free;
+		d->free = f;
 		spin_unlock(&d->lock);
 		r->done(r);
 		spin_lock(&d->lock);
@@ -169,6 +175,10 @@ static int disk_probe(struct virtio_device *v)
 	v->private = d;
 	spin_init(&d->lock, RANK_VIRTQUEUE);
 	list_init(&d->waiting);
+	for (unsigned i = 0; i < FLIGHTS_MAX; i++) {
+		d->flights[i].next = d->free;
+		d->free = &d->flights[i];
+	}
 	err = virtqueue_create(v, 0, QUEUE_SIZE, disk_done, &d->queue);
 	if (err) {
 		kfree(d);

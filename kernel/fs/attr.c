@@ -329,9 +329,8 @@ static int fallocate_file(struct file *f, int mode, s64 off, s64 len)
 {
 	u32 type = f->inode->mode;
 
-	if (mode & ~3) /* KEEP_SIZE and PUNCH_HOLE, the latter only with the former */
-		return -EOPNOTSUPP;
-	if (mode == 2)
+	/* KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE; the second only with the first, not with the third */
+	if ((mode & ~0x13) || (mode & 0x12) == 0x12 || (mode & 3) == 2)
 		return -EOPNOTSUPP;
 	if (!(f->mode & FILE_WRITE))
 		return -EBADF;

@@ -44,6 +44,8 @@ void mount_table_put(struct mount_table *t); /* the last one unmounts all */
  */
 int mount_table_set_root(struct mount_table *t, const struct path *dir);
 int mount_table_set_root_sb(struct mount_table *t, struct superblock *sb, const char *source);
+/* In place of the root that it has, and of all that is mounted there: nobody stands in it yet. */
+int mount_table_replace_root_sb(struct mount_table *t, struct superblock *sb, const char *source);
 /* Mounts a new instance of a filesystem at a path inside t, which need not be current's. */
 int mount_at(struct mount_table *t, const struct path *where, const char *type, const char *source,
 	     u32 flags, const char *data);

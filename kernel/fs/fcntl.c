@@ -186,7 +186,7 @@ static s64 ioctl_file(u32 fd, struct file *f, u32 cmd, u64 arg)
 			return put_user(arg, &block);
 		break;
 	}
-	if (f->ops->ioctl)
+	if (f->ops->ioctl && !(S_ISREG(mode) && cmd == FIONREAD))
 		return f->ops->ioctl(f, cmd, arg);
 	return S_ISREG(mode) ? ioctl_regular(f, cmd, arg) : -ENOTTY;
 }

@@ -151,16 +151,21 @@ void inode_touch(struct inode *i, u32 which)
 		i->ctime = now;
 }
 
-void inode_init_owner(struct inode *i, const struct inode *dir)
+void inode_new_owner(const struct inode *dir, u32 *mode, u32 *gid)
 {
 	if (!(dir->mode & S_ISGID))
 		return;
-	i->gid = dir->gid;
-	if (S_ISDIR(i->mode))
-		i->mode |= S_ISGID;
-	else if ((i->mode & (S_ISGID | 0010)) == (S_ISGID | 0010) &&
-		 !cred_in_group(current->cred, i->gid) && !inode_may(dir, CAP_FSETID))
-		i->mode &= ~S_ISGID;
+	*gid = dir->gid;
+	if (S_ISDIR(*mode))
+		*mode |= S_ISGID;
+	else if ((*mode & (S_ISGID | 0010)) == (S_ISGID | 0010) &&
+		 !cred_in_group(current->cred, *gid) && !inode_may(dir, CAP_FSETID))
+		*mode &= ~S_ISGID;
+}
+
+void inode_init_owner(struct inode *i, const struct inode *dir)
+{
+	inode_new_owner(dir, &i->mode, &i->gid);
 }
 
 void inode_attr_copy(struct inode *i, const struct iattr *a)

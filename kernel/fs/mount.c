@@ -274,6 +274,22 @@ int mount_table_set_root_sb(struct mount_table *t, struct superblock *sb, const 
 	return err ? err : mount_table_set_root_mount(t, m);
 }
 
+int mount_table_replace_root_sb(struct mount_table *t, struct superblock *sb, const char *source)
+{
+	struct list dead = LIST_INIT(dead);
+	struct mount *m;
+	int err = mount_create(sb, sb->root, MS_RELATIME, source, &m);
+
+	if (err)
+		return err;
+	mutex_lock(&t->lock);
+	mount_detach_tree(t->root, &dead);
+	mount_attach(t, m, NULL, NULL);
+	mutex_unlock(&t->lock);
+	mounts_put(&dead);
+	return 0;
+}
+
 int mount_table_lookup(struct mount_table *t, const char *name, struct path *out)
 {
 	struct fs_context fs = { .mounts = t };

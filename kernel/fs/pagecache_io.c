@@ -8,8 +8,8 @@
  * Reading takes no lock: it counts a page, copies, and puts it. Writing holds
  * inode->lock, so that writes to one file do not mix.
  *
- * A page in the cache that is not PG_UPTODATE is being filled. Where a file has
- * no page and its mapping has no read_page, its data is zero (a hole of tmpfs).
+ * Where a file has no page and its mapping has no read_page, its data is zero (a
+ * hole of tmpfs).
  */
 #include "core/time.h"
 #include "fs/internal.h"
@@ -80,12 +80,8 @@ int inode_page(struct inode *i, u64 index, struct page **out)
 	int err;
 
 	*out = mapping_find(i->mapping, index);
-	if (*out && likely(READ_ONCE((*out)->flags) & PG_UPTODATE))
+	if (*out)
 		return 0;
-	if (*out) { /* it is being read */
-		page_put(*out);
-		return mapping_get(i->mapping, index, out);
-	}
 	err = inode_reserve_page(i);
 	if (err)
 		return err;
@@ -97,26 +93,20 @@ int inode_page(struct inode *i, u64 index, struct page **out)
 	return err;
 }
 
-static bool mapping_has_holes(const struct mapping *m)
-{
-	return !m->ops || !m->ops->read_page;
-}
-
 /* --- reading --- */
 
 static s64 pagecache_read_page(struct inode *i, struct uio *u, u64 at, u64 n)
 {
-	struct page *p = mapping_find(i->mapping, at >> PAGE_SHIFT);
+	struct mapping *m = i->mapping;
+	struct page *p = mapping_find(m, at >> PAGE_SHIFT);
 	s64 r;
 
-	if (unlikely(!p || !(READ_ONCE(p->flags) & PG_UPTODATE))) {
-		if (p)
-			page_put(p);
-		if (mapping_has_holes(i->mapping))
-			return uio_clear(u, n);
-		r = mapping_get(i->mapping, at >> PAGE_SHIFT, &p);
+	if (unlikely(!p)) {
+		r = m->ops->read_page ? m->ops->read_page(m, at >> PAGE_SHIFT, &p) : 0;
 		if (r)
 			return r;
+		if (!p)
+			return uio_clear(u, n);
 	}
 	r = uio_copy_out(u, (char *)page_virt(p) + (at & PAGE_MASK), n);
 	page_put(p);
@@ -190,7 +180,7 @@ static s64 page_write(struct inode *i, struct page *p, struct uio *u, u64 off, u
 	s64 r = uio_copy_in(u, (char *)page_virt(p) + off, n);
 
 	if (likely(r > 0))
-		mapping_dirty(i->mapping, p);
+		mapping_dirty(p);
 	return r;
 }
 
@@ -214,18 +204,19 @@ static s64 pagecache_write_new(struct inode *i, struct uio *u, u64 at, u64 n)
 	if (r <= 0)
 		goto put_page;
 	memset(data + r, 0, PAGE_SIZE - r);
+	page_become_cache(p);
 	err = mapping_add(m, at >> PAGE_SHIFT, p);
 	if (err == -EEXIST) {
 		err = mapping_get(m, at >> PAGE_SHIFT, &other);
 		if (!err) {
 			memcpy(page_virt(other), data, r);
-			mapping_dirty(m, other);
+			mapping_dirty(other);
 			page_put(other);
 		}
 		if (!err)
 			inode_unreserve_page(i); /* on failure the caller does */
 	} else if (!err) {
-		mapping_dirty(m, p);
+		mapping_dirty(p);
 		inode_page_added(i);
 	}
 	if (err) {
@@ -333,13 +324,13 @@ static int pagecache_vm_fault(struct vma *v, u64 pgoff, bool write, struct page 
 	return inode_page(i, pgoff, out);
 }
 
-static int pagecache_vm_make_writable(struct vma *v, struct page *p)
+static int pagecache_vm_make_writable(struct vma *v, u64 pgoff, struct page **p)
 {
 	struct inode *i = v->file->inode;
 
 	/* The times may be written by two at once: either is now. */
 	inode_touch(i, ATTR_MTIME | ATTR_CTIME);
-	mapping_dirty(i->mapping, p);
+	mapping_dirty(*p);
 	return 0;
 }
 

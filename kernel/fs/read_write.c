@@ -291,13 +291,20 @@ s64 sys_pwritev2(int fd, uaddr_t iov, u64 count, u64 pos, u64 pos_high, int flag
 /* --- lseek --- */
 
 /* Where data or a hole begins at or after off; the end of the file counts as a hole. */
-static s64 seek_data_hole(struct inode *i, s64 off, bool data)
+static s64 seek_data_hole(struct file *f, s64 off, bool data)
 {
+	struct inode *i = f->inode;
 	u64 size = READ_ONCE(i->size), index = (u64)off >> PAGE_SHIFT;
 	u64 end = DIV_ROUND_UP(size, PAGE_SIZE), at;
+	int err;
 
 	if (off < 0 || (u64)off >= size)
 		return -ENXIO;
+	if (f->ops->seek_data) {
+		at = off;
+		err = f->ops->seek_data(i, &at, data);
+		return err ? err : (s64)at;
+	}
 	if (!i->mapping || (i->mapping->ops && i->mapping->ops->read_page))
 		return data ? off : (s64)size; /* all of it is data, as far as anyone knows */
 	if (!mapping_seek(i->mapping, &index, end, data))
@@ -323,7 +330,7 @@ static s64 seek_target(struct file *f, s64 off, u32 whence)
 		base = READ_ONCE(i->size);
 		break;
 	default:
-		return S_ISREG(i->mode) ? seek_data_hole(i, off, whence == SEEK_DATA) : -EINVAL;
+		return S_ISREG(i->mode) ? seek_data_hole(f, off, whence == SEEK_DATA) : -EINVAL;
 	}
 	if (__builtin_add_overflow(base, off, &base))
 		return -EOVERFLOW;
@@ -499,6 +506,21 @@ static int copy_range_check(struct file *in, struct file *out)
 	return in->ops->read && out->ops->write ? 0 : -EINVAL;
 }
 
+/* Shares what can be shared, and copies what is left. */
+static s64 copy_range_run(struct copy *c, u64 n)
+{
+	const struct file_ops *ops = c->in->ops;
+	s64 shared = 0, copied;
+
+	if (n && ops->share && ops == c->out->ops)
+		shared = ops->share(c->in, *c->in_pos, c->out, *c->out_pos, n);
+	shared = MAX(shared, 0l);
+	*c->in_pos += shared;
+	*c->out_pos += shared;
+	copied = (u64)shared < n ? copy_run(c, n - shared) : 0;
+	return shared && copied < 0 ? shared : shared + copied;
+}
+
 static s64 copy_range_files(struct file *in, uaddr_t in_off, struct file *out, uaddr_t out_off,
 			    size_t n)
 {
@@ -518,7 +540,7 @@ static s64 copy_range_files(struct file *in, uaddr_t in_off, struct file *out, u
 	n = in_value >= size ? 0 : MIN(n, size - in_value);
 	if (in->inode == out->inode && in_value < out_value + n && out_value < in_value + n)
 		return -EINVAL;
-	ret = copy_run(&c, n);
+	ret = copy_range_run(&c, n);
 	if (ret < 0)
 		return ret;
 	err = copy_pos_end(in, in_off, &in_value);

@@ -177,6 +177,11 @@ struct file_ops {
 	 * called under the directory's inode lock. */
 	int (*readdir)(struct file *f, struct dirent_sink *sink);
 	int (*fallocate)(struct file *f, int mode, u64 off, u64 len); /* NULL: -EOPNOTSUPP */
+	/* copy_file_range: makes n bytes of `out` the same blocks as those of `in`, as far as that
+	 * goes: how many. An error: they are to be copied. NULL: always. */
+	s64 (*share)(struct file *in, u64 in_pos, struct file *out, u64 out_pos, u64 n);
+	/* lseek's SEEK_DATA or SEEK_HOLE from *offset on. NULL: by the pages of the mapping. */
+	int (*seek_data)(struct inode *i, u64 *offset, bool data);
 	bool no_seek; /* pipes, sockets, ttys: -ESPIPE, and no position lock */
 	bool stream_nonblock_ok;
 };
@@ -361,6 +366,7 @@ struct timespec64 fs_now(void);
 void inode_attr_copy(struct inode *i, const struct iattr *a);
 /* A new inode's owner and mode in dir: set-group-id directories hand on their group. */
 void inode_init_owner(struct inode *i, const struct inode *dir);
+void inode_new_owner(const struct inode *dir, u32 *mode, u32 *gid);
 int inode_permission(struct inode *i, u32 mask); /* -EACCES, -EROFS is the mount's business */
 int inode_permission_by_mode(struct inode *i, u32 mask); /* for a permission op: the mode bits */
 bool inode_owner_or_capable(struct inode *i);

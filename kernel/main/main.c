@@ -20,8 +20,10 @@
 #include "core/watchdog.h"
 #include "core/work.h"
 #include "dev/dev.h"
+#include "fs/cowfs/vfs.h"
 #include "fs/devfs.h"
 #include "fs/vfs.h"
+#include "main/root.h"
 #include "mm/page.h"
 #include "mm/selftest.h"
 #include "mm/slab.h"
@@ -40,17 +42,6 @@ static bool timing;
 static void start_other_cpus(void)
 {
 	smp_start_others(sched_init_cpu, sched_idle_loop);
-}
-
-static void unpack_initramfs(void)
-{
-	int err;
-
-	if (boot_info.initrd_end == boot_info.initrd_start)
-		return;
-	err = initramfs_unpack(boot_info.initrd_start, boot_info.initrd_end);
-	if (err)
-		panic("the initramfs cannot be unpacked: error %d", -err);
 }
 
 /* The code and data marked __init go to the page allocator. */
@@ -88,6 +79,7 @@ static const struct step late[] = {
 	{ "log thread", printk_init_thread },
 	{ "files", vfs_init },
 	{ "/dev", devfs_init },
+	{ "cowfs", cowfs_init },
 	{ "sockets", socket_init },
 	{ "host container", container_init },
 	{ "terminals", tty_init },
@@ -96,7 +88,7 @@ static const struct step late[] = {
 	{ "virtio", virtio_init },
 	{ "block devices", block_init },
 	{ "serial line", serial_init },
-	{ "initramfs", unpack_initramfs },
+	{ "root", root_init },
 	{ "other CPUs are there", smp_wait_others },
 	{ "watchdog", watchdog_init },
 	{ "memory self-test", mm_selftest },

@@ -7,6 +7,7 @@
 #include "core/errno.h"
 #include "core/task.h"
 #include "lib/string.h"
+#include "mm/pagecache.h"
 #include "mm/pagetable.h"
 #include "mm/vma.h"
 
@@ -25,21 +26,25 @@ static struct page *page_at(struct aspace *as, u64 va, bool write)
 	return p;
 }
 
-int aspace_page(struct aspace *as, u64 va, bool write, struct page **out)
+/* What to do with the page at va while as->lock is held. -EAGAIN: it is not the one any more. */
+typedef int page_fn(struct vma *v, u64 va, struct page *p, void *arg);
+
+static int with_page(struct aspace *as, u64 va, bool write, page_fn *fn, void *arg)
 {
-	va &= ~PAGE_MASK;
 	for (;;) {
 		rwmutex_read_lock(&as->lock);
 		struct vma *v = va < USER_END ? vma_find(as, va) : NULL;
+		struct page *p = NULL;
 		int err = -EFAULT;
-		*out = NULL;
 		if (v && va >= v->start &&
 		    (v->flags & (write ? VM_WRITE : VM_READ | VM_WRITE | VM_EXEC))) {
-			*out = page_at(as, va, write);
-			err = *out ? 0 : fault_in(v, va, write);
+			p = page_at(as, va, write);
+			err = p ? fn(v, va, p, arg) : fault_in(v, va, write);
 		}
 		rwmutex_read_unlock(&as->lock);
-		if (*out)
+		if (p)
+			page_put(p);
+		if (p && !err)
 			return 0;
 		if (err == -ENOMEM && !memory_reclaim(as->account, FAULT_PAGES))
 			err = -EAGAIN;
@@ -50,36 +55,104 @@ int aspace_page(struct aspace *as, u64 va, bool write, struct page **out)
 	}
 }
 
-static s64 access(struct aspace *as, u64 va, void *buf, size_t n, bool write)
+static int keep_page(struct vma *v, u64 va, struct page *p, void *arg)
+{
+	*(struct page **)arg = page_get(p);
+	return 0;
+}
+
+int aspace_page(struct aspace *as, u64 va, bool write, struct page **out)
+{
+	return with_page(as, va & ~PAGE_MASK, write, keep_page, out);
+}
+
+struct object {
+	struct mapping *mapping;
+	u64 offset;
+};
+
+static int object_of_page(struct vma *v, u64 va, struct page *p, void *arg)
+{
+	struct object *o = arg;
+
+	o->mapping = p->flags & PG_ANON ? NULL : v->mapping;
+	o->offset = vma_pgoff(v, va & ~PAGE_MASK) << PAGE_SHIFT | (va & PAGE_MASK);
+	return 0;
+}
+
+int aspace_object(struct aspace *as, u64 va, bool write, struct mapping **object, u64 *offset)
+{
+	struct object o;
+	int err = with_page(as, va, write, object_of_page, &o);
+
+	if (err)
+		return err;
+	*object = o.mapping;
+	*offset = o.offset;
+	return 0;
+}
+
+/* Within one page. */
+struct access {
+	void *buf;
+	size_t n;
+};
+
+static int read_page(struct vma *v, u64 va, struct page *p, void *arg)
+{
+	struct access *a = arg;
+
+	memcpy(a->buf, (char *)page_virt(p) + (va & PAGE_MASK), a->n);
+	return 0;
+}
+
+/* No entry guards these writes: so the mapping's lock does, under which permission is taken away.
+ */
+static int write_page(struct vma *v, u64 va, struct page *p, void *arg)
+{
+	struct mapping *m = v->ops && v->ops->make_writable ? v->mapping : NULL;
+	struct access *a = arg;
+	int err = 0;
+
+	if (m && (p->flags & PG_ANON))
+		m = NULL;
+	if (m)
+		spin_lock(&m->lock);
+	if (m && (!(READ_ONCE(p->flags) & PG_DIRTY) || !mapping_has(m, vma_pgoff(v, va), p)))
+		err = -EAGAIN;
+	else
+		memcpy((char *)page_virt(p) + (va & PAGE_MASK), a->buf, a->n);
+	if (m)
+		spin_unlock(&m->lock);
+	if (err) /* an entry that outlived the right, say of a page that left the tree */
+		pt_write_protect(v, va & ~PAGE_MASK, (va & ~PAGE_MASK) + PAGE_SIZE);
+	return err;
+}
+
+static s64 access(struct aspace *as, u64 va, void *buf, size_t n, page_fn *fn)
 {
 	size_t done = 0;
 
 	while (done < n) {
-		u64 at = va + done, off = at & PAGE_MASK;
-		size_t k = MIN(PAGE_SIZE - off, n - done);
-		struct page *p;
-		int err = aspace_page(as, at, write, &p);
-		if (err)
+		u64 at = va + done;
+		struct access a = { (char *)buf + done,
+				    MIN(PAGE_SIZE - (at & PAGE_MASK), n - done) };
+
+		if (with_page(as, at, fn == write_page, fn, &a))
 			return done ? (s64)done : -EFAULT;
-		char *mem = (char *)page_virt(p) + off;
-		if (write)
-			memcpy(mem, (char *)buf + done, k);
-		else
-			memcpy((char *)buf + done, mem, k);
-		page_put(p);
-		done += k;
+		done += a.n;
 	}
 	return done;
 }
 
 s64 aspace_read(struct aspace *as, u64 va, void *buf, size_t n)
 {
-	return access(as, va, buf, n, false);
+	return access(as, va, buf, n, read_page);
 }
 
 s64 aspace_write(struct aspace *as, u64 va, const void *buf, size_t n)
 {
-	return access(as, va, (void *)buf, n, true);
+	return access(as, va, (void *)buf, n, write_page);
 }
 
 /* Is there nothing to do for this access at va? Under as->lock. */

@@ -28,7 +28,6 @@ void aspace_init(void)
 	aspace_cache =
 		slab_cache_create("aspace", sizeof(struct aspace), 64, SLAB_ACCOUNT | SLAB_ZERO);
 	vma_init();
-	pagecache_init();
 }
 
 void aspace_set_file_ops(void (*put)(struct file *f), struct file *(*get)(struct file *f))

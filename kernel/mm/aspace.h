@@ -83,13 +83,15 @@ struct vma;
  * What is behind an area that is not anonymous. fault() gives the page at pgoff
  * (in pages of the object), referenced and up to date: 0, -SIGBUS-like
  * -EFAULT (beyond the end), -EIO, -ENOMEM. make_writable() is called before a
- * shared page is first mapped writable (the filesystem reserves, marks dirty).
+ * shared page is mapped writable: the filesystem reserves, and says by PG_DIRTY
+ * that it is (pagecache.h). It may put another page in place of *p, whose
+ * reference it then puts. -EAGAIN: the fault is to start again.
  */
 struct vm_ops {
 	void (*open)(struct vma *v);  /* the area was copied or split: take a reference */
 	void (*close)(struct vma *v); /* it goes away */
 	int (*fault)(struct vma *v, u64 pgoff, bool write, struct page **out);
-	int (*make_writable)(struct vma *v, struct page *p);
+	int (*make_writable)(struct vma *v, u64 pgoff, struct page **p);
 	/* msync(MS_SYNC) of these pages of the object, with no lock held. NULL: nothing to do. */
 	int (*sync)(struct vma *v, u64 pgoff_first, u64 pgoff_last);
 	const char *(*name)(struct vma *v); /* for /proc/PID/maps, e.g. "[vdso]"; or NULL */
@@ -215,8 +217,12 @@ struct page_run {
 	paddr_t phys;
 };
 bool aspace_next_run(struct aspace *as, u64 va, struct page_run *run);
-/* The page mapped at va, referenced, brought in if need be (write: made private/writable). */
+/* The page mapped at va, referenced, brought in if need be (write: made private/writable). Not for
+ * writing to pages of shared files: that is aspace_write. */
 int aspace_page(struct aspace *as, u64 va, bool write, struct page **out);
+/* What the word at va is part of: *object, the mapping of a file's page, and the byte in it; or
+ * NULL: anonymous. The page is brought in as by aspace_page. -EFAULT. */
+int aspace_object(struct aspace *as, u64 va, bool write, struct mapping **object, u64 *offset);
 
 /* What /proc/PID/smaps tells of one area, in pages. Under as->lock. */
 struct vma_stats {

@@ -135,7 +135,7 @@ static inline int page_belongs(const struct vma *v, const struct page *p, u64 pg
 {
 	struct mapping *m = v->mapping;
 
-	if (p->mapping != m || p->index != pgoff)
+	if (!mapping_has(m, pgoff, p))
 		return -EAGAIN;
 	if (m->ops && m->ops->size && pgoff >= DIV_ROUND_UP(m->ops->size(m), PAGE_SIZE))
 		return -EFAULT;
@@ -239,16 +239,16 @@ static void map_around(struct vma *v, u64 va, pte_t *e, u64 flags)
 	struct mapping *m = v->mapping;
 	u64 block = va & ~(FILE_AROUND * PAGE_SIZE - 1);
 	u64 from = MAX(block, v->start), to = MIN(block + FILE_AROUND * PAGE_SIZE, v->end);
+	u64 pages = m->ops && m->ops->size ? DIV_ROUND_UP(m->ops->size(m), PAGE_SIZE) : UINT64_MAX;
 	s64 n = 0;
 
 	e -= (va - from) >> PAGE_SHIFT;
 	u64 index = vma_pgoff(v, from);
-	for (; from < to; from += PAGE_SIZE, e++, index++) {
+	for (; from < to && index < pages; from += PAGE_SIZE, e++, index++) {
 		if (*e)
 			continue;
 		struct page *p = radix_get(&m->pages, index);
-		if (!p || (p->flags & (PG_UPTODATE | PG_LOCKED)) != PG_UPTODATE ||
-		    page_belongs(v, p, index))
+		if (!p)
 			continue;
 		WRITE_ONCE(*e, pte_make(page_phys(page_get(p)), flags));
 		n++;
@@ -282,6 +282,8 @@ static int file_commit(struct vma *v, u64 va, struct page *p, bool writable)
 		spin_lock(&m->lock);
 	if (m)
 		err = page_belongs(v, p, vma_pgoff(v, va));
+	if (m && writable && v->ops->make_writable && !(READ_ONCE(p->flags) & PG_DIRTY))
+		err = -EAGAIN; /* the right was taken away before it could be used */
 	if (unlikely(err)) {
 		spin_unlock(&m->lock);
 		page_put(p);
@@ -315,10 +317,8 @@ static int file_page(struct vma *v, u64 va, bool write, struct page **out)
 
 	if (v->mapping) {
 		*out = mapping_find(v->mapping, pgoff);
-		if (*out && page_uptodate(*out))
-			return 0;
 		if (*out)
-			page_put(*out);
+			return 0;
 	}
 	if (!v->ops->fault)
 		return -EFAULT;
@@ -335,7 +335,7 @@ static int file_fault(struct vma *v, u64 va, bool write)
 		return err;
 	if (!write || shared) {
 		if (write && v->ops->make_writable)
-			err = v->ops->make_writable(v, p);
+			err = v->ops->make_writable(v, vma_pgoff(v, va), &p);
 		if (err) {
 			page_put(p);
 			return err;
@@ -361,7 +361,9 @@ static int shared_write(struct vma *v, u64 va, pte_t *e, pte_t old)
 	}
 	struct page *p = page_get(pte_page(old));
 	spin_unlock(&as->pt_lock);
-	int err = v->ops && v->ops->make_writable ? v->ops->make_writable(v, p) : 0;
+	int err = 0;
+	if (v->ops && v->ops->make_writable)
+		err = v->ops->make_writable(v, vma_pgoff(v, va), &p);
 	if (err) {
 		page_put(p);
 		return err;

@@ -29,13 +29,16 @@ void vspace_release(u64 va); /* nothing is mapped there any more */
 
 /* --- pagecache.c, rmap.c --- */
 struct mapping;
-void pagecache_init(void);
 void aspace_init(void);
 /*
  * Takes pages [first, last] of m out of all page tables. private_copies: also
  * what private areas have there in place of them.
  */
 void mapping_zap(struct mapping *m, u64 first, u64 last, bool private_copies);
+/* The same under m->lock. */
+void mapping_zap_locked(struct mapping *m, u64 first, u64 last, bool private_copies);
+/* Takes write permission away from the entries of shared areas. Under m->lock. */
+void mapping_protect_areas(struct mapping *m, u64 first, u64 last);
 
 /* --- kstack.c --- */
 void kstack_init(void);

@@ -214,7 +214,7 @@ static inline void page_prepare(struct page *p, u32 flags, struct account *accou
 			page_check_poison(p);
 	}
 	p->account = account;
-	p->mapping = NULL;
+	p->slab_cache = NULL;
 	p->private = 0;
 	p->flags = 0;
 	__atomic_store_n(&p->refs, 1, __ATOMIC_RELEASE);
@@ -314,10 +314,11 @@ static inline void page_retire(struct page *p)
 {
 	BUG_IF(p->refs < 0, "double free: pfn=%lx refs=%d flags=%x", page_pfn(p), p->refs,
 	       p->flags);
-	BUG_IF(p->flags & (PG_BUDDY | PG_RESERVED | PG_LOCKED), "pfn=%lx flags=%x", page_pfn(p),
-	       p->flags);
+	BUG_IF(p->flags & (PG_BUDDY | PG_RESERVED), "pfn=%lx flags=%x", page_pfn(p), p->flags);
 	if (p->flags & PG_ANON)
 		page_use_add(USE_ANON, -1);
+	else if (p->flags & PG_CACHE)
+		page_use_add(USE_CACHE, -1);
 	p->account = NULL;
 	p->flags = 0;
 	if (DEBUG) {
@@ -399,6 +400,14 @@ int page_recharge(struct page *p, struct account *to)
 	if (from)
 		uncharge(from, RES_MEMORY, size);
 	return 0;
+}
+
+#define SHORT_SHARE 16 /* of all memory */
+
+bool page_is_short(void)
+{
+	return READ_ONCE(buddy.nfree) + READ_ONCE(buddy.deferred) <
+	       READ_ONCE(buddy.total) / SHORT_SHARE;
 }
 
 static void drain_caches(void *arg)

@@ -22,36 +22,22 @@
 #include "core/rcu.h"
 #include "lib/list.h"
 
-struct mapping;
-
 /* page->flags */
-#define PG_SLAB	     BIT(0) /* slab owns it */
-#define PG_TABLE     BIT(1) /* a page table */
-#define PG_CACHE     BIT(2) /* in a page-cache mapping: mapping and index are valid */
-#define PG_ANON	     BIT(3) /* anonymous user memory */
-#define PG_DIRTY     BIT(4)
-#define PG_UPTODATE  BIT(5) /* holds the file's data */
-#define PG_LOCKED    BIT(6) /* I/O or truncation in progress: see pagecache.h */
-#define PG_RESERVED  BIT(7) /* never freed: kernel image, holes */
-#define PG_WRITEBACK BIT(8)
-#define PG_LRU	     BIT(9)
-#define PG_BUDDY     BIT(10)
-#define PG_WAITERS   BIT(11) /* someone sleeps in page_lock */
+#define PG_SLAB	    BIT(0) /* slab owns it */
+#define PG_TABLE    BIT(1) /* a page table */
+#define PG_CACHE    BIT(2) /* data of a file, counted as USE_CACHE until it is freed */
+#define PG_ANON	    BIT(3) /* anonymous user memory */
+#define PG_DIRTY    BIT(4) /* written, or may be through page tables: see pagecache.h */
+#define PG_RESERVED BIT(7) /* never freed: kernel image, holes, the zero page */
+#define PG_LRU	    BIT(9)
+#define PG_BUDDY    BIT(10)
 
 struct page {
 	u32 flags;		 /* atomic where shared */
 	s32 refs;		 /* references: mappings, cache, kernel users */
 	struct account *account; /* charged; NULL: the machine itself */
-	union {
-		struct {
-			struct mapping *mapping; /* PG_CACHE */
-			u64 index;		 /* in pages */
-		};
-		struct { /* PG_SLAB: mm/slab.c's own */
-			void *slab_cache;
-			void *slab_free;
-		};
-	};
+	void *slab_cache;	 /* PG_SLAB: mm/slab.c's own */
+	void *slab_free;
 	union {
 		struct list list;    /* buddy, LRU or slab list */
 		struct rcu_head rcu; /* a SLAB_RCU slab on its way out */
@@ -129,6 +115,8 @@ int page_recharge(struct page *p, struct account *to);
 struct page_stats {
 	u64 total, free, cached, slab, tables, kernel_stacks, anon; /* pages */
 };
+/* Few pages are free: who fills caches should empty some first. No lock, not exact. */
+bool page_is_short(void);
 void page_stats(struct page_stats *s); /* per-CPU caches included in free */
 /* What is cached per CPU (pages, kernel stacks, dead page tables) back to the buddy system. */
 void page_drain(void);
@@ -142,6 +130,12 @@ extern struct page_uses page_uses; /* PERCPU */
 static inline void page_use_add(enum page_use u, s64 n)
 {
 	percpu_this(page_uses).n[u] += n;
+}
+/* A fresh page will hold a file's data. */
+static inline void page_become_cache(struct page *p)
+{
+	p->flags = PG_CACHE;
+	page_use_add(USE_CACHE, 1);
 }
 extern struct page *zero_page; /* a page of zeros, PG_RESERVED */
 

@@ -269,6 +269,28 @@ void pt_protect(struct vma *v, u64 start, u64 end)
 		tlb_flush_range(as, start, end);
 }
 
+void pt_write_protect(struct vma *v, u64 start, u64 end)
+{
+	struct aspace *as = v->as;
+	u64 va = start;
+	bool less = false;
+	pte_t *pt;
+
+	while ((pt = pt_next(as, &va, end))) {
+		u64 stop = pt_stop(va, end);
+		spin_lock(&as->pt_lock);
+		for (pte_t *e = &pt[pt_index(va, 1)]; va < stop; va += PAGE_SIZE, e++) {
+			if (!(*e & PTE_WRITE))
+				continue;
+			WRITE_ONCE(*e, *e & ~(u64)PTE_WRITE);
+			less = true;
+		}
+		spin_unlock(&as->pt_lock);
+	}
+	if (less)
+		tlb_flush_range(as, start, end);
+}
+
 /* --- fork --- */
 
 struct copied {

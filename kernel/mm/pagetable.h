@@ -74,6 +74,8 @@ void tables_free(struct page *tables);
 
 /* Entries of [start, end) get the protection of v. Flushes if it took something away. */
 void pt_protect(struct vma *v, u64 start, u64 end);
+/* The entries of [start, end), part of v, let nobody write; flushes if one did. */
+void pt_write_protect(struct vma *v, u64 start, u64 end);
 /* fork: copies v's entries to the new address space; *cow: the parent's were write-protected. */
 int pt_copy(struct aspace *to, struct vma *v, bool *cow);
 /* mremap: moves the entries of `len` bytes at `from` to `to`; the tables exist: pt_make_range. */

@@ -89,11 +89,6 @@ void vma_set_flags(struct vma *v, u64 flags)
 
 /* --- linking --- */
 
-static bool is_shared_writable(const struct vma *v)
-{
-	return (v->flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE);
-}
-
 static void vma_join_mapping(struct vma *v)
 {
 	struct mapping *m = v->mapping;
@@ -102,8 +97,6 @@ static void vma_join_mapping(struct vma *v)
 		return;
 	spin_lock(&m->lock);
 	list_append(&m->areas, &v->mapping_node);
-	if (is_shared_writable(v))
-		m->writable_maps++;
 	spin_unlock(&m->lock);
 }
 
@@ -115,8 +108,6 @@ void vma_leave_mapping(struct vma *v)
 		return;
 	spin_lock(&m->lock);
 	list_remove(&v->mapping_node);
-	if (is_shared_writable(v))
-		m->writable_maps--;
 	spin_unlock(&m->lock);
 }
 

@@ -139,6 +139,22 @@ static u64 segment_flags(const struct elf_phdr *p)
 	       (p->flags & PF_X ? VM_EXEC : 0) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
 }
 
+/* As mmap(2) does it: the filesystem says what such an area is. */
+static int segment_map_file(struct aspace *as, struct elf *e, const struct elf_phdr *p, u64 start,
+			    u64 stop, u64 flags)
+{
+	struct vma v = { .flags = flags,
+			 .file = e->file,
+			 .pgoff = ALIGN_DOWN(p->offset, PAGE_SIZE) >> PAGE_SHIFT };
+	int err = e->file->ops->mmap(e->file, &v);
+	u64 at;
+
+	if (err)
+		return err;
+	return aspace_map(as, start, stop - start, v.flags, MAP_PRIVATE | MAP_FIXED, e->file,
+			  v.mapping, v.ops, v.pgoff, &at);
+}
+
 static int segment_map(struct aspace *as, struct elf *e, const struct elf_phdr *p)
 {
 	u64 va = p->vaddr + e->bias, start = ALIGN_DOWN(va, PAGE_SIZE), flags = segment_flags(p);
@@ -148,9 +164,7 @@ static int segment_map(struct aspace *as, struct elf *e, const struct elf_phdr *
 	int err = 0;
 
 	if (p->filesz)
-		err = aspace_map(as, start, file_stop - start, flags, MAP_PRIVATE | MAP_FIXED,
-				 e->file, e->file->inode->mapping, &pagecache_vm_ops,
-				 ALIGN_DOWN(p->offset, PAGE_SIZE) >> PAGE_SHIFT, &at);
+		err = segment_map_file(as, e, p, start, file_stop, flags);
 	if (!err && p->memsz > p->filesz && p->filesz && file_end & PAGE_MASK && flags & VM_WRITE)
 		err = zero_tail(as, file_end);
 	if (!err && stop > file_stop)

@@ -67,8 +67,8 @@ void futex_init(void)
  * writable. */
 static int futex_key(uaddr_t address, bool shared, bool write, struct futex_key *key)
 {
-	struct page *page;
-	int err;
+	struct mapping *file;
+	u64 offset;
 
 	if (address % 4)
 		return -EINVAL;
@@ -77,13 +77,10 @@ static int futex_key(uaddr_t address, bool shared, bool write, struct futex_key 
 	*key = (struct futex_key){ current->aspace, address };
 	if (!shared)
 		return 0;
-	err = aspace_page(current->aspace, address, write, &page);
-	if (err)
+	if (aspace_object(current->aspace, address, write, &file, &offset))
 		return -EFAULT;
-	if (page->flags & PG_CACHE)
-		*key = (struct futex_key){ page->mapping,
-					   page->index << PAGE_SHIFT | (address & PAGE_MASK) };
-	page_put(page);
+	if (file)
+		*key = (struct futex_key){ file, offset };
 	return 0;
 }
 

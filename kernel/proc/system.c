@@ -9,6 +9,7 @@
 #include "arch/x86/uaccess.h"
 #include "core/errno.h"
 #include "core/random.h"
+#include "fs/cowfs/vfs.h"
 #include "lib/string.h"
 #include "mm/page.h"
 #include "mm/slab.h"
@@ -278,11 +279,13 @@ s64 sys_reboot(u32 magic1, u32 magic2, u32 cmd, uaddr_t arg)
 		return 0;
 	case CMD_RESTART:
 	case CMD_RESTART2:
+		cowfs_sync_all();
 		log_info("restarting\n");
 		vc_leave();
 		arch_reset();
 	case CMD_HALT:
 	case CMD_POWER_OFF:
+		cowfs_sync_all();
 		log_info("power off\n");
 		vc_leave();
 		arch_power_off();

@@ -336,9 +336,12 @@ static void extended_attributes(void)
 	EQ(listxattr("f", buf, sizeof buf), 21);
 	ERR(listxattr("f", buf, 20), ERANGE);
 	ERR(setxattr("f", "trusted.b", big, 65537, 0), E2BIG);
-	OK(setxattr("f", "trusted.b", big, 65536, 0));
-	EQ(getxattr("f", "trusted.b", big, sizeof big), 65536);
-	OK(removexattr("f", "trusted.b"));
+	if (setxattr("f", "trusted.b", big, 65536, 0)) {
+		EQ(errno, ENOSPC); /* a filesystem on a disk may have less room for all of them */
+	} else {
+		EQ(getxattr("f", "trusted.b", big, sizeof big), 65536);
+		OK(removexattr("f", "trusted.b"));
+	}
 	ERR(removexattr("f", "trusted.b"), ENODATA);
 	ERR(setxattr("f", "", "", 0, 0), ERANGE);
 	memset(name + 8, 'n', 247);

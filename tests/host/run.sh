@@ -118,7 +118,57 @@ for i in 1 2 3; do run -c "sleep 0.$i; echo $i" </dev/null >"$work/p$i" 2>&1 & d
 wait
 is "$(cat "$work"/p?)" "$(seq 1 3)" 'three at a time'
 
-for bad in '--smp 0' '--smp x' '--mem 12' '--mem big' '--machine vax' '--add /no/such' '--accel fast' '--bogus' '--disk x' '-c'; do
+# ---- the disk ----
+case " ${RUN_OPTIONS:-} " in *' --kernel '* | *' --iso '*) in_memory=1 ;; *) in_memory= ;; esac
+if [ -z "$in_memory" ]; then
+	d=$work/a.img
+	expect 0 '' '' '--disk: a new one' -- --disk "$d" --disk-size 64M -c \
+		'echo kept >/root/f; echo user >/etc/hostname; rm /sbin/ctool; mknod /dev2 c 1 3' </dev/null
+	expect 0 'kept user' '' '--disk: what was written is there in the next run' -- --disk "$d" -c \
+		'echo $(cat /root/f /etc/hostname)' </dev/null
+	run --disk "$d" -c 'df -k / | tail -n 1' >"$work/out" 2>"$work/err" </dev/null
+	is "$? $(awk '{ print $2 }' "$work/out")" '0 65536' '--disk-size shows in df'
+	build/host/fsck.cowfs -n "$d" >"$work/out" 2>&1
+	ok $? 'fsck finds nothing wrong after the machine was off'
+	build/host/mkfs.cowfs -s 64M "$work/old.img" # a disk of a build that knew no programs
+	echo user >"$work/hostname"
+	mkdir -p "$work/etc" && cp "$work/hostname" "$work/etc" && build/host/cowfs put "$work/old.img" "$work/etc" /
+	expect 0 'user root' '' 'programs of another build are put in, files of the user stay' -- --disk "$work/old.img" -c \
+		'echo $(cat /etc/hostname; head -n 1 /etc/passwd | cut -d: -f1); rm /sbin/ctool' </dev/null
+	expect 0 gone '' '... and those of this one are not put in again' -- --disk "$work/old.img" -c \
+		'[ -e /sbin/ctool ] || echo gone' </dev/null
+	expect 0 'no' '' '--fresh: nothing of the old one' -- --disk "$d" --fresh -c '[ -e /root/f ] && echo yes || echo no' </dev/null
+	run --disk "$d" -c 'dd if=/dev/zero of=/root/big bs=1M count=2000 2>/dev/null; echo $?; rm /root/big; echo x >/root/x && sync; cat /root/x; poweroff -f' \
+		>"$work/out" 2>"$work/err" </dev/null
+	expect 0 x '' 'poweroff -f: what was synced is there' -- --disk "$d" -c 'cat /root/x' </dev/null
+	expect 0 none '' 'without --disk: a copy that is thrown away' -- --fresh -c 'echo 1 >/root/thrown; echo none' </dev/null
+	expect 0 none '' '... which the next run does not see' -- --fresh -c 'cat /root/thrown 2>/dev/null || echo none' </dev/null
+	expect 0 32768 '' '--disk-size without --disk' -- --disk-size 32M -c 'df -k / | tail -n 1 | awk "{ print \$2 }"' </dev/null
+
+	exec 9<>"$d" && flock 9
+	expect 121 '' "run: --disk $d: another ./run or a tool is using it; end that first, or name another file" \
+		'a disk in use' -- --disk "$d" -c true 9>&- </dev/null
+	exec 9>&-
+	made=$([ -e build/disk.img ] || echo 1)
+	(flock -n 9; timeout 60 ./run --no-build) 9<>build/disk.img >"$work/out" 2>"$work/err" </dev/null
+	[ $? = 121 ] && grep -q 'build/disk.img is in use by another interactive' "$work/err"
+	ok $? 'a second interactive run is refused'
+	[ -z "$made" ] || rm -f build/disk.img
+	for i in 1 2; do run --disk "$d" -c "sleep 3; echo $i" >"$work/p$i" 2>"$work/e$i" </dev/null & done
+	wait
+	is "$(cat "$work/p1" "$work/p2" | wc -l) $(cat "$work/e1" "$work/e2" | grep -c 'is using it')" '1 1' 'two at a time on one disk: one is told so'
+	echo junk >"$work/junk"
+	run --disk "$work/junk" -c true >"$work/out" 2>"$work/err" </dev/null
+	[ $? = 121 ] && grep -q 'is not a cowfs image' "$work/err" && [ "$(cat "$work/junk")" = junk ]
+	ok $? 'a file that is no disk is left alone'
+	expect 121 '' "run: --disk $work: that is a directory; name a file" '--disk DIRECTORY' -- --disk "$work" -c true </dev/null
+	build/host/mkfs.cowfs -s 64M "$d"
+	run --disk "$d" --append rootvolume=nosuch -c true >"$work/out" 2>"$work/err" </dev/null
+	[ $? = 121 ] && grep -q "root=/dev/vda: volume 'nosuch' cannot be mounted: it has no such volume" "$work/err"
+	ok $? 'a panic says what is wrong with the root'
+fi
+
+for bad in '--disk-size 5' '--disk-size x' '--disk /no/such/dir/file' '--fresh --kernel x' '--smp 0' '--smp x' '--mem 12' '--mem big' '--machine vax' '--add /no/such' '--accel fast' '--bogus' '--disk' '-c'; do
 	# shellcheck disable=SC2086
 	./run $bad >"$work/out" 2>"$work/err" </dev/null
 	[ $? = 121 ] && grep -q '^run: ' "$work/err" && [ ! -s "$work/out" ]

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vfs_volume.c - volumes of a mounted cowfs: for the container layer (vfs.h), and
+ * for programs of the host's administrator (abi/cowfs.h).
+ */
+#include "abi/cowfs.h"
+#include "fs/cowfs/vfs_internal.h"
+
+/* --- for the kernel --- */
+
+/* The superblock of v, whose reference is used up. */
+static int super_open(struct cowfs_disk *d, struct cow_volume *v, struct superblock **out)
+{
+	int err;
+
+	mutex_lock(&cowfs_disks_lock);
+	err = cowfs_super_get(d, v, 0, out);
+	mutex_unlock(&cowfs_disks_lock);
+	return err;
+}
+
+int cowfs_clone(struct superblock *sb, const char *name, bool frozen, struct superblock **out)
+{
+	struct cowfs_super *s = cowfs_super_of(sb);
+	struct cow_volume *v;
+	int err =
+		cow_volume_clone(s->volume, name, strlen(name), frozen ? COW_VOLUME_FROZEN : 0, &v);
+
+	if (err)
+		return err;
+	err = super_open(s->disk, v, out);
+	if (err)
+		(void)cow_volume_delete(s->disk->fs, name, strlen(name));
+	return err;
+}
+
+int cowfs_open(struct superblock *sb, const char *name, struct superblock **out)
+{
+	struct cowfs_super *s = cowfs_super_of(sb);
+	struct cow_volume *v;
+	int err = cow_volume_find(s->disk->fs, name, strlen(name), &v);
+
+	return err ? err : super_open(s->disk, v, out);
+}
+
+/* --- for programs --- */
+
+static void volume_tell(const struct cow_volume_info *i, struct cowfs_volume *v)
+{
+	strlcpy(v->name, i->name, sizeof(v->name));
+	v->to[0] = 0;
+	v->id = i->id;
+	v->parent = i->parent;
+	v->flags = i->flags & COW_VOLUME_FROZEN ? COWFS_FROZEN : 0;
+	v->used_bytes = i->used_blocks * COW_BLOCK;
+	v->quota_bytes = i->quota_blocks * COW_BLOCK;
+	v->inodes = i->inodes;
+	v->base_inodes = i->base_inodes;
+	v->quota_inodes = i->quota_inodes;
+	v->created = i->created.sec;
+}
+
+static int volume_new(struct cowfs_super *s, u32 cmd, const struct cowfs_volume *a)
+{
+	size_t len = strlen(a->name);
+	struct cow_volume *v;
+	int err;
+
+	if (a->flags & ~(u64)COWFS_FROZEN || (cmd == COWFS_CREATE && a->flags))
+		return -EINVAL;
+	err = cmd == COWFS_CREATE ? cow_volume_create(s->disk->fs, a->name, len, &v)
+				  : cow_volume_clone(s->volume, a->name, len,
+						     a->flags ? COW_VOLUME_FROZEN : 0, &v);
+	if (!err)
+		cow_volume_put(v);
+	return err;
+}
+
+/* What is done to one that has a name. */
+static int volume_change(struct cowfs_super *s, u32 cmd, const struct cowfs_volume *a)
+{
+	struct cow_volume *v;
+	int err = cow_volume_find(s->disk->fs, a->name, strlen(a->name), &v);
+
+	if (err)
+		return err;
+	if (cmd == COWFS_FREEZE)
+		err = cow_volume_freeze(v);
+	else
+		err = cow_volume_set_quota(v, DIV_ROUND_UP(a->quota_bytes, (u64)COW_BLOCK),
+					   a->quota_inodes);
+	cow_volume_put(v);
+	return err;
+}
+
+static int volume_call(struct cowfs_super *s, u32 cmd, struct cowfs_volume *a,
+		       struct cow_volume_info *info)
+{
+	struct cow_fs *fs = s->disk->fs;
+	int err;
+
+	switch (cmd) {
+	case COWFS_THIS:
+		err = cow_volume_info(s->volume, info);
+		if (!err)
+			volume_tell(info, a);
+		return err;
+	case COWFS_NEXT:
+		err = cow_volume_next(fs, &a->position, info);
+		if (!err)
+			volume_tell(info, a);
+		return err;
+	case COWFS_CREATE:
+	case COWFS_CLONE:
+		return volume_new(s, cmd, a);
+	case COWFS_DELETE:
+		return cow_volume_delete(fs, a->name, strlen(a->name));
+	case COWFS_RENAME:
+		return cow_volume_rename(fs, a->name, strlen(a->name), a->to, strlen(a->to));
+	case COWFS_FREEZE:
+	case COWFS_QUOTA:
+		return volume_change(s, cmd, a);
+	}
+	return -ENOTTY;
+}
+
+static s64 stats_call(struct cowfs_super *s, u64 arg)
+{
+	struct cowfs_stats out;
+	struct cow_space c;
+
+	cow_space(s->disk->fs, &c);
+	out = (struct cowfs_stats){
+		.blocks = c.blocks,
+		.free = c.free,
+		.available = c.available,
+		.dirty = c.dirty,
+		.cached = c.cached,
+		.pending = c.pending,
+		.commits = c.commits,
+		.flushes = c.flushes,
+		.log_records = c.log_records,
+		.reads = c.reads,
+		.writes = c.writes,
+		.dead = c.dead,
+	};
+	return put_user(arg, &out);
+}
+
+s64 cowfs_volume_ioctl(struct superblock *sb, u32 cmd, u64 arg)
+{
+	struct cowfs_super *s = cowfs_super_of(sb);
+	struct cow_volume_info *info;
+	struct cowfs_volume *a;
+	int err;
+
+	if (cmd != COWFS_STATS && (cmd < COWFS_THIS || cmd > COWFS_QUOTA))
+		return -ENOTTY;
+	if (!may_host(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (cmd == COWFS_STATS)
+		return stats_call(s, arg);
+	a = kmalloc(sizeof(*a), KM_ACCOUNT);
+	info = kmalloc(sizeof(*info), KM_ACCOUNT);
+	err = a && info ? copy_from_user(a, arg, sizeof(*a)) : -ENOMEM;
+	if (!err && (strnlen(a->name, sizeof(a->name)) == sizeof(a->name) ||
+		     strnlen(a->to, sizeof(a->to)) == sizeof(a->to)))
+		err = -ENAMETOOLONG;
+	if (!err)
+		err = volume_call(s, cmd, a, info);
+	if (!err && (cmd == COWFS_THIS || cmd == COWFS_NEXT))
+		err = copy_to_user(arg, a, sizeof(*a));
+	kfree(info);
+	kfree(a);
+	return err;
+}
