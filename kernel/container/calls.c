@@ -70,6 +70,16 @@ s64 sys_destroy_container(int cid)
 	return with_container(cid, container_destroy);
 }
 
+s64 sys_join_container(int cid)
+{
+	return with_container(cid, container_join);
+}
+
+s64 sys_leave_container(void)
+{
+	return container_leave();
+}
+
 s64 sys_container_notify(int cid)
 {
 	struct container *c;

@@ -147,6 +147,8 @@ static int on_process_born(struct container *c, struct process *p)
 	spin_lock(&c->lock);
 	if (c->doomed || c->state == CONTAINER_STOPPING)
 		err = -ENOMEM; /* as fork in a dying pid namespace */
+	else if (p->pid && pid_table_wants_init(&c->pids) && !c->alive)
+		err = -ENOMEM; /* it comes from elsewhere, and is not the program to start */
 	else
 		c->alive++;
 	if (!err && (c->state == CONTAINER_CREATED || c->state == CONTAINER_STOPPED)) {
@@ -565,16 +567,21 @@ int container_destroy(struct container *c)
 
 /* --- starting a program --- */
 
-/* A STOPPED container begins anew: its next process is pid 1 again. -EINVAL: paused. admin is held.
+/*
+ * A STOPPED container begins anew: its next process is pid 1 again. -EINVAL: paused. -ESRCH: being
+ * destroyed. admin is held.
  */
 static int container_rewind(struct container *c)
 {
-	bool again, busy, paused;
+	bool again, busy, paused, doomed;
 
 	spin_lock(&c->lock);
 	again = c->state == CONTAINER_STOPPED;
 	paused = c->state == CONTAINER_PAUSED;
+	doomed = c->doomed; /* its mounts may be gone */
 	spin_unlock(&c->lock);
+	if (doomed)
+		return -ESRCH;
 	if (paused)
 		return -EINVAL;
 	busy = again && !pid_table_rewind(&c->pids);

@@ -92,6 +92,9 @@ void container_kill_all(struct container *c); /* does not wait */
 int container_destroy(struct container *c);   /* -ESRCH if somebody else did; -ERESTARTSYS */
 /* A child of current, born inside: its pid as current knows it. */
 s64 container_fork(struct container *c, struct trapframe *frame);
+/* member.c: current moves in (-EINVAL: paused, or not started), or back: see process_enter. */
+int container_join(struct container *c);
+int container_leave(void);
 void container_info(struct container *c, struct cinfo *info);
 /* current may manage c: it made it, or has CAP_SYS_ADMIN in an ancestor. 0 or -EPERM */
 int container_may_manage(const struct container *c);

@@ -150,10 +150,11 @@ static void counters_sub(struct account *a, struct account *end, enum resource w
 	}
 }
 
-/* All or nothing. Returns the account that refused, or NULL. */
-static struct account *counters_charge(struct account *a, enum resource what, s64 n)
+/* All from a to below `end`, or nothing. Returns the account that refused, or NULL. */
+static struct account *counters_charge_below(struct account *a, struct account *end,
+					     enum resource what, s64 n)
 {
-	for (struct account *up = a; up; up = up->parent) {
+	for (struct account *up = a; up != end; up = up->parent) {
 		struct account_counter *c = &up->res[what];
 
 		counter_add(up, what, n);
@@ -162,9 +163,14 @@ static struct account *counters_charge(struct account *a, enum resource what, s6
 			return up;
 		}
 	}
-	for (struct account *up = a; up; up = up->parent)
+	for (struct account *up = a; up != end; up = up->parent)
 		counter_note_peak(&up->res[what]);
 	return NULL;
+}
+
+static struct account *counters_charge(struct account *a, enum resource what, s64 n)
+{
+	return counters_charge_below(a, NULL, what, n);
 }
 
 /* --- stocks --- */
@@ -321,6 +327,21 @@ int charge(struct account *a, enum resource what, s64 n)
 	}
 	by = counters_charge(a, what, n);
 	return by ? charge_refused(by, what, n) : 0;
+}
+
+int charge_below(struct account *a, struct account *top, enum resource what, s64 n)
+{
+	struct account *by;
+
+	ASSERT(what != RES_MEMORY && n >= 0 && account_is_ancestor(top, a));
+	by = counters_charge_below(a, top, what, n);
+	return by ? charge_refused(by, what, n) : 0;
+}
+
+void uncharge_below(struct account *a, struct account *top, enum resource what, s64 n)
+{
+	ASSERT(what != RES_MEMORY && n >= 0 && account_is_ancestor(top, a));
+	counters_sub(a, top, what, n);
 }
 
 void charge_force(struct account *a, enum resource what, s64 n)

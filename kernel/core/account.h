@@ -64,6 +64,12 @@ struct account *account_effective(struct account *a);
 
 /* 0, or -ENOMEM (memory) / -EAGAIN (pids) with nothing charged anywhere. */
 int charge(struct account *a, enum resource what, s64 n) __must_check;
+/*
+ * The same for what moves down or up the tree (not memory): `top`, an ancestor of a or a itself,
+ * and all above it count it already, and go on to do so.
+ */
+int charge_below(struct account *a, struct account *top, enum resource what, s64 n) __must_check;
+void uncharge_below(struct account *a, struct account *top, enum resource what, s64 n);
 /* Charges even beyond the limit: for the few places that cannot fail. */
 void charge_force(struct account *a, enum resource what, s64 n);
 void uncharge(struct account *a, enum resource what, s64 n);

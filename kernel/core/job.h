@@ -29,6 +29,7 @@ struct process_group {
 	u32 pgid;
 	struct session *session; /* counted */
 	struct list members;	 /* process->group_node */
+	u32 away;		 /* members that joined a container and may come back */
 	struct list session_node;
 };
 

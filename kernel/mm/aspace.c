@@ -65,6 +65,17 @@ int aspace_create(struct aspace **out)
 	return 0;
 }
 
+void aspace_set_account(struct aspace *as, struct account *a)
+{
+	struct account *old;
+
+	rwmutex_write_lock(&as->lock);
+	old = as->account;
+	as->account = account_get(a);
+	rwmutex_write_unlock(&as->lock);
+	account_put(old);
+}
+
 struct aspace *aspace_get(struct aspace *as)
 {
 	ref_get(&as->users);

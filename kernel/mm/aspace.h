@@ -151,6 +151,8 @@ struct aspace *aspace_ref(struct aspace *as); /* refs only */
 void aspace_unref(struct aspace *as);
 /* For another task's: a user more, unless the last one has gone. */
 bool aspace_get_unless_dead(struct aspace *as);
+/* From now on a pays for its pages and tables; those that are there stay where they are charged. */
+void aspace_set_account(struct aspace *as, struct account *a);
 /* fs hands over what mm must not know: dropping as->exe. */
 void aspace_set_file_ops(void (*put)(struct file *f), struct file *(*get)(struct file *f));
 

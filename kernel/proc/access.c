@@ -54,6 +54,22 @@ struct fs_context *task_fs(struct task *t)
 	return fs;
 }
 
+/*
+ * One that may leave the container again takes with it what it has in memory, and holds what is
+ * outside: only those who see where it goes may look into it.
+ */
+static bool process_is_visitor(const struct process *target)
+{
+	bool visitor;
+
+	if (likely(!READ_ONCE(target->outer.back)))
+		return false;
+	spin_lock(&tree_lock);
+	visitor = target->outer.back && !sees(current->owner, target->outer.table->owner);
+	spin_unlock(&tree_lock);
+	return visitor;
+}
+
 bool process_may_look(struct process *target)
 {
 	const struct cred *c = current->cred, *t;
@@ -61,6 +77,8 @@ bool process_may_look(struct process *target)
 
 	if (target == current->process)
 		return true;
+	if (process_is_visitor(target))
+		return false;
 	rcu_read_lock();
 	if (target->leader) {
 		t = rcu_dereference(target->leader->cred);

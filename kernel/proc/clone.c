@@ -335,6 +335,8 @@ static int clone_publish(const struct clone_request *r, struct task *t)
 		t->vfork_waiter = current;
 	if (p->pids->paused)
 		task_set_work(t, WORK_PAUSE);
+	if (p != me && p->kills_before != p->pids->kills)
+		signal_kill_process(p); /* born into a container that ends */
 	spin_unlock(&tree_lock);
 	t->pids_account = account_get(p->pids->owner->account);
 	t->counted_uid = current->cred->uid;

@@ -114,7 +114,8 @@ static bool process_announce(struct process *p)
 /* --- orphans --- */
 
 /*
- * Who inherits p's children: the nearest subreaper that lives in t, t's pid 1, or nobody.
+ * Who inherits p's children that were born in t: the nearest subreaper that lives there, t's
+ * pid 1, or nobody.
  */
 static struct process *process_heir(struct process *p, struct pid_table *t)
 {
@@ -159,15 +160,20 @@ static void child_reparent(struct process *c, struct process *from, struct proce
 
 void process_reparent_children(struct process *p, struct pid_table *only, struct list *dead)
 {
-	struct process *c, *next, *heir;
+	struct process *c, *next, *heir = NULL;
+	struct pid_table *table = NULL, *home;
 
 	spin_assert_held(&tree_lock);
-	if (list_empty(&p->children))
-		return;
-	heir = process_heir(p, only ? only : p->pids);
-	list_for_each_safe (c, next, &p->children, sibling)
-		if (!only || c->pids == only)
-			child_reparent(c, p, heir, dead);
+	list_for_each_safe (c, next, &p->children, sibling) {
+		home = process_home(c); /* they differ if p has joined or left since */
+		if (only && home != only)
+			continue;
+		if (home != table) {
+			table = home;
+			heir = process_heir(p, table);
+		}
+		child_reparent(c, p, heir, dead);
+	}
 }
 
 /* Children know which thread made them (__WNOTHREAD, PR_SET_PDEATHSIG): another takes its place. */
@@ -264,8 +270,10 @@ static void process_end(struct process *p)
 		panic("pid 1 has ended with status %#x", p->exit_status);
 	timers_destroy_process(p);
 	session_leader_exit(p);
-	if (p->outer.table) /* a zombie that waits outside is no load of the container any more */
+	if (p->outer.table) { /* a zombie that waits outside is no load of the container any more */
 		task_uncharge(p->leader);
+		process_forget_way_back(p);
+	}
 	if (init && container_hooks) { /* ends the container, before anybody hears of this end */
 		orphan_children(p, &dead);
 		container_hooks->process_gone(p->container, p, p->exit_status);
@@ -447,6 +455,7 @@ void container_processes_kill(struct pid_table *t)
 	struct process *p;
 
 	spin_lock(&tree_lock);
+	t->kills++;
 	list_for_each (p, &t->all, table_node)
 		if (p->state == PROCESS_ALIVE)
 			signal_kill_process(p);

@@ -65,6 +65,7 @@ static struct process_group *group_create(struct session *s)
 	if (!g)
 		return NULL;
 	g->pgid = 0;
+	g->away = 0;
 	g->session = s;
 	list_init(&g->members);
 	list_init(&g->session_node);
@@ -105,12 +106,12 @@ void group_add(struct process_group *g, struct process *p)
 	list_append(&g->members, &p->group_node);
 }
 
-/* A member of g has gone (p->group no longer says g). */
+/* A member of g has gone, also for good (p->group no longer says g). */
 static void group_left(struct process_group *g)
 {
 	struct session *s = g->session;
 
-	if (list_empty(&g->members)) {
+	if (list_empty(&g->members) && !g->away) {
 		pid_detach(s->pids, g->pgid, PID_GROUP);
 		list_remove(&g->session_node);
 		if (list_empty(&s->groups))
@@ -128,6 +129,38 @@ void group_remove(struct process *p)
 		return;
 	p->group = NULL;
 	list_remove(&p->group_node);
+	group_left(g);
+}
+
+struct process_group *group_go_away(struct process *p)
+{
+	struct process_group *g = group_get(p->group);
+	struct session *s = g->session;
+
+	spin_assert_held(&tree_lock);
+	g->away++;
+	group_remove(p);
+	if (s->leader == p)
+		s->leader = NULL;
+	return g;
+}
+
+void group_come_back(struct process *p, struct process_group *g)
+{
+	struct session *s = g->session;
+
+	spin_assert_held(&tree_lock);
+	g->away--;
+	group_add(g, p);
+	group_put(g);
+	if (s->sid == p->pid)
+		s->leader = p;
+}
+
+void group_stay_away(struct process_group *g)
+{
+	spin_assert_held(&tree_lock);
+	g->away--;
 	group_left(g);
 }
 

@@ -13,6 +13,7 @@
  *
  * A process that entered a container from outside has an entry in each table:
  * process->pids and ->pid are those of where it lives, ->outer the next below.
+ * Those below are found by its parent only, who waits for it.
  */
 #include "proc/pid.h"
 #include "core/errno.h"
@@ -181,6 +182,12 @@ struct task *pid_peek_task(struct pid_table *table, u32 tid)
 	return e ? rcu_dereference(e->task) : NULL;
 }
 
+/* May current, who asks in table, know that p exists? */
+static bool process_known(const struct process *p, const struct pid_table *table)
+{
+	return READ_ONCE(p->pids) == table || READ_ONCE(p->parent) == current->process;
+}
+
 /* A thread's tid finds its process, as kill(2) has it; callers that want the pid compare. */
 int process_find_in(struct pid_table *table, u32 pid, struct process **out)
 {
@@ -199,6 +206,10 @@ int process_find_in(struct pid_table *table, u32 pid, struct process **out)
 		}
 	}
 	rcu_read_unlock();
+	if (p && !process_known(p, table)) {
+		process_put(p);
+		p = NULL;
+	}
 	*out = p;
 	return p ? 0 : -ESRCH;
 }
@@ -212,8 +223,12 @@ int process_next_in(struct pid_table *table, u32 *pid, struct process **out)
 	rcu_read_lock();
 	for (e = radix_next(&table->ids.ids, &id); e && !p; e = radix_next(&table->ids.ids, &id)) {
 		p = process_of_entry(e, table, id);
-		if (p)
+		if (p && READ_ONCE(p->pids) == table)
 			break;
+		if (p) {
+			process_put(p);
+			p = NULL;
+		}
 		id++;
 	}
 	rcu_read_unlock();

@@ -11,7 +11,9 @@
 #include "proc/tree.h"
 #include "arch/x86/trap.h"
 #include "core/errno.h"
+#include "fs/context.h"
 #include "lib/string.h"
+#include "mm/aspace.h"
 #include "mm/page.h"
 #include "mm/slab.h"
 #include "proc/pid.h"
@@ -64,6 +66,7 @@ int process_create(struct pid_table *t, struct process **out)
 	waitq_init(&p->child_wait);
 	mutex_init(&p->exec_lock, RANK_EXEC);
 	p->pids = t;
+	p->kills_before = READ_ONCE(t->kills);
 	p->start_time = ktime_get();
 	p->dumpable = true;
 	ref_init(&p->refs, 1);
@@ -231,137 +234,261 @@ void process_cpu_time(struct process *p, ktime_t *utime, ktime_t *stime)
 
 /* --- moving between containers --- */
 
+struct pid_table *process_home(const struct process *p)
+{
+	const struct pid_place *o = &p->outer;
+
+	if (likely(!o->table))
+		return p->pids;
+	while (o->below)
+		o = o->below;
+	return o->table;
+}
+
+/* Can current take its process elsewhere by itself? */
+static int move_check(const struct process *p)
+{
+	if (READ_ONCE(p->thread_count) != 1 || READ_ONCE(current->vfork_waiter))
+		return -EBUSY;
+	if (p->pids->init == p)
+		return -EBUSY;
+	/* The terminal would be hung up under those who stay. */
+	return current_is_session_leader() && READ_ONCE(p->session->tty) ? -EBUSY : 0;
+}
+
 static int places_push(struct process *p)
 {
+	struct way_back *back = kmalloc(sizeof(*back), KM_ZERO | KM_ACCOUNT);
 	struct pid_place *old = NULL;
 
+	if (!back)
+		return -ENOMEM;
 	if (p->outer.table) {
 		old = kmalloc(sizeof(*old), KM_ACCOUNT);
-		if (!old)
+		if (!old) {
+			kfree(back);
 			return -ENOMEM;
+		}
 		*old = p->outer;
 	}
-	p->outer = (struct pid_place){ p->pids, p->pid, old };
+	back->cred = cred_get(current->cred);
+	back->fs = fs_context_get(current->fs);
+	spin_lock(&tree_lock);
+	p->outer = (struct pid_place){ p->pids, p->pid, old, back };
+	spin_unlock(&tree_lock);
 	return 0;
 }
 
+/* What is left of the uppermost place. Its group has been dealt with. */
 static void places_pop(struct process *p)
 {
 	struct pid_place *below = p->outer.below;
+	struct way_back *back = p->outer.back;
 
+	spin_lock(&tree_lock);
 	p->outer = below ? *below : (struct pid_place){ 0 };
+	spin_unlock(&tree_lock);
 	kfree(below);
+	cred_put(back->cred);
+	fs_context_put(back->fs);
+	kfree(back);
 }
 
-/* current is in table t with id `pid` from now on; new session and group. tree_lock held. */
-static void process_move(struct pid_table *t, u32 pid, struct session *s, struct process_group *g)
+void process_forget_way_back(struct process *p)
 {
-	struct process *p = current->process;
+	for (struct pid_place *o = &p->outer; o && o->table; o = o->below) {
+		struct way_back *back = o->back;
 
-	group_remove(p);
-	p->pids = t;
-	p->pid = pid;
-	current->tid = pid;
-	task_frame(current)->rflags &= ~RFLAGS_IOPL;
-	session_start(s, g, p);
-	sched_group_enter(t->group);
+		if (!back)
+			continue;
+		spin_lock(&tree_lock);
+		o->back = NULL;
+		group_stay_away(back->group);
+		spin_unlock(&tree_lock);
+		cred_put(back->cred);
+		fs_context_put(back->fs);
+		kfree(back);
+	}
 }
 
-/* current counts in the container of t from now on: -EAGAIN, -ENOMEM. */
-static int task_recount(struct pid_table *t)
+/*
+ * current counts in the container of t from now on. The containers above both count it already:
+ * so it can always go back up.
+ */
+static int task_recount(struct pid_table *t, bool down)
 {
-	struct account *a = t->owner->account;
-	int err = charge(a, RES_PIDS, 1);
+	struct account *from = current->pids_account, *to = t->owner->account;
+	int err = down ? charge_below(to, from, RES_PIDS, 1) : 0;
 
 	if (err)
 		return err;
 	err = user_charge(t->owner, current->counted_uid, RLIM_INFINITY);
 	if (err) {
-		uncharge(a, RES_PIDS, 1);
+		if (down)
+			uncharge_below(to, from, RES_PIDS, 1);
 		return err;
 	}
 	user_uncharge(current->owner, current->counted_uid);
-	uncharge(current->pids_account, RES_PIDS, 1);
-	account_put(current->pids_account);
-	current->pids_account = account_get(a);
+	if (!down)
+		uncharge_below(from, to, RES_PIDS, 1);
+	current->pids_account = account_get(to);
+	account_put(from);
 	return 0;
 }
 
-/* One more entry on top. The pid entry of where it lived now names the process only. */
-int process_enter(struct pid_table *t)
+/* The parts of process_enter and process_leave that say where current lives; tree_lock held. */
+static void process_settle(struct process *p, struct pid_table *t, u32 pid)
+{
+	p->pids = t;
+	p->pid = pid;
+	p->container = t->container;
+	current->tid = pid;
+	current->owner = t->owner;
+	current->account = t->owner->account;
+	current->container = t->container;
+	sched_group_enter(t->group);
+	task_frame(current)->rflags &= ~RFLAGS_IOPL;
+	if (t->paused)
+		task_set_work(current, WORK_PAUSE);
+	else
+		task_clear_work(current, WORK_PAUSE);
+	if (p->kills_before != t->kills)
+		signal_kill_process(p); /* all there are being killed */
+}
+
+/* Who pays for its memory, and what it sees. */
+static void process_settle_outside_lock(struct fs_context *fs)
+{
+	struct fs_context *old = current->fs;
+
+	task_set_files(current, current->files, fs);
+	fs_context_put(old);
+	aspace_set_account(current->aspace, current->account);
+}
+
+/* p leaves the container of `old` for another that has counted it. */
+static void container_left(struct process *p, struct container *old)
+{
+	if (!container_hooks)
+		return;
+	container_hooks->process_gone(old, p, 0);
+	container_hooks->process_freed(old);
+}
+
+/* t's container counts p as one of its own: -ESRCH if it ends. */
+static int container_admit(struct process *p, struct pid_table *t)
+{
+	p->kills_before = READ_ONCE(t->kills);
+	return container_hooks && container_hooks->process_born(t->container, p) ? -ESRCH : 0;
+}
+
+/* One more entry on top, with a place in t for p. The entry of where it lived names p only. */
+static int enter_prepare(struct process *p, struct pid_table *t, u32 *pid)
+{
+	int err = pid_create(t, 0, PID_TASK, current, pid);
+
+	if (err)
+		return err;
+	pid_attach(t, *pid, PID_PROCESS, p);
+	err = places_push(p);
+	if (err) {
+		pid_detach(t, *pid, PID_PROCESS);
+		pid_detach(t, *pid, PID_TASK);
+	}
+	return err;
+}
+
+int process_enter(struct pid_table *t, struct fs_context *fs)
 {
 	struct process *p = current->process;
+	struct container *old = p->container;
 	struct process_group *g;
 	struct session *s;
 	u32 pid;
-	int err;
+	int err = move_check(p);
 
-	if (READ_ONCE(p->thread_count) != 1)
-		return -EBUSY;
+	if (err)
+		return err;
 	err = session_create(t->owner, &s, &g);
 	if (err)
 		return err;
-	err = pid_create(t, 0, PID_TASK, current, &pid);
+	err = container_admit(p, t);
 	if (err)
 		goto destroy_session;
-	pid_attach(t, pid, PID_PROCESS, p);
-	err = places_push(p);
+	err = enter_prepare(p, t, &pid);
 	if (err)
-		goto free_pid;
-	err = task_recount(t);
+		goto refuse;
+	err = task_recount(t, true);
 	if (err)
-		goto pop_place;
+		goto free_place;
 	pid_detach(p->pids, p->pid, PID_TASK);
 	spin_lock(&tree_lock);
 	list_remove(&p->table_node);
-	process_move(t, pid, s, g);
+	p->outer.back->group = group_go_away(p);
+	process_settle(p, t, pid);
+	session_start(s, g, p);
 	table_add(p, t);
 	spin_unlock(&tree_lock);
+	process_settle_outside_lock(fs);
+	container_left(p, old);
 	return 0;
 
-pop_place:
+free_place:
 	places_pop(p);
-free_pid:
 	pid_detach(t, pid, PID_PROCESS);
 	pid_detach(t, pid, PID_TASK);
+refuse:
+	container_left(p, t->container);
 destroy_session:
 	session_destroy_unused(s, g);
 	return err;
 }
 
-/* Its children that were born inside stay there. */
+/* Everything that can fail is asked first. */
+static int leave_prepare(struct process *p)
+{
+	struct pid_place *to = &p->outer;
+	int err;
+
+	if (!to->back || to->back->cred != current->cred)
+		return -EPERM;
+	err = move_check(p);
+	if (err)
+		return err;
+	err = container_admit(p, to->table);
+	if (err)
+		return err;
+	err = task_recount(to->table, false);
+	if (err)
+		container_left(p, to->table->container);
+	return err;
+}
+
 int process_leave(void)
 {
 	struct process *p = current->process;
 	struct pid_table *inner = p->pids;
-	u32 inner_pid = p->pid;
-	struct process_group *g;
-	struct session *s;
+	struct container *old = p->container;
 	struct list dead = LIST_INIT(dead);
-	int err;
+	u32 inner_pid = p->pid;
+	int err = leave_prepare(p);
 
-	if (!p->outer.table)
-		return -EPERM;
-	if (READ_ONCE(p->thread_count) != 1)
-		return -EBUSY;
-	err = session_create(p->outer.table->owner, &s, &g);
 	if (err)
 		return err;
-	err = task_recount(p->outer.table);
-	if (err) {
-		session_destroy_unused(s, g);
-		return err;
-	}
+	pid_attach(p->outer.table, p->outer.pid, PID_TASK, current);
 	spin_lock(&tree_lock);
 	table_remove(p, inner);
 	process_reparent_children(p, inner, &dead);
-	process_move(p->outer.table, p->outer.pid, s, g);
+	group_remove(p);
+	process_settle(p, p->outer.table, p->outer.pid);
+	group_come_back(p, p->outer.back->group);
 	list_append(&p->pids->all, &p->table_node);
 	spin_unlock(&tree_lock);
-	pid_attach(p->pids, p->pid, PID_TASK, current);
 	pid_detach(inner, inner_pid, PID_TASK);
 	pid_detach(inner, inner_pid, PID_PROCESS);
+	process_settle_outside_lock(fs_context_get(p->outer.back->fs));
 	places_pop(p);
 	processes_release(&dead);
+	container_left(p, old);
 	return 0;
 }

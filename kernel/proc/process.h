@@ -8,7 +8,8 @@
  *
  * A pid is an entry in the pid table of a container. A process has one entry per
  * container that it has entered, in a small stack; the top is where it lives.
- * Zombies keep their entries until they are reaped.
+ * Zombies keep their entries until they are reaped. An entry below the top is
+ * found by the process's parent alone: for others outside it does not exist.
  *
  * Locks, by letter:
  *   P  tree_lock (RANK_PROCESS_TREE, global, held briefly, never while sleeping):
@@ -61,6 +62,9 @@ struct pid_table {
 	u64 born;		   /* P: processes that were born here */
 	struct sched_group *group; /* whose share of the CPUs its processes use */
 	bool paused;		   /* P: who is born here is born paused */
+	u64 born;    /* P: processes that were born here */
+	u32 kills;   /* P: how often all here were killed: who was on the way in dies, too */
+	bool paused; /* P: who is born here is born paused */
 	bool is_host;
 };
 #define PID_MAX 4194304
@@ -79,6 +83,11 @@ struct pid_entry {
 /* first: 1, or 2 for create_container's. The table is the host's if owner has no parent. */
 void pid_table_init(struct pid_table *t, struct owner *owner, u32 first);
 void pid_table_destroy(struct pid_table *t);
+/* Its first process is to be pid 1. */
+static inline bool pid_table_wants_init(const struct pid_table *t)
+{
+	return t->ids.min == 1;
+}
 /* Sets WORK_PAUSE on all tasks here; when it returns, none runs a user instruction any more. */
 void pid_table_pause(struct pid_table *t);
 /* The next process here will be pid 1 again. False: ids are still in use. */
@@ -113,6 +122,14 @@ struct pid_place {
 	struct pid_table *table; /* NULL: none */
 	u32 pid;
 	struct pid_place *below; /* entries below that one */
+	struct way_back *back;	 /* NULL: it was not there itself, or cannot go back any more */
+};
+
+/* What leave_container gives back to one that joined by itself. */
+struct way_back {
+	struct process_group *group; /* counted; keeps its id while it waits (group->away) */
+	struct cred *cred;	     /* counted: if it still is current's, ids never changed */
+	struct fs_context *fs;	     /* counted */
 };
 
 struct process {
@@ -133,6 +150,7 @@ struct process {
 	struct pid_table *pids;	     /* of that container */
 	u32 pid;		     /* there */
 	struct pid_place outer;	     /* if it entered from outside: where its parent finds it */
+	u32 kills_before;	     /* pids->kills before its birth was allowed */
 
 	struct signal_shared *signals; /* handlers, shared pending set, timers */
 	spinlock_t signal_lock;	       /* S: pending sets and masks of all threads, handlers */
@@ -177,7 +195,10 @@ struct task *process_leader(struct process *p); /* counted; NULL: it has been re
 /* In current's container: counted, or -ESRCH. Zombies are found too. */
 int process_find(u32 pid, struct process **out);
 int task_find(u32 tid, struct task **out);
-/* As process_find and task_find, in t; and the next process with pid >= *pid (for /proc). */
+/*
+ * As process_find and task_find, in t; and the next process that lives there with pid >= *pid
+ * (for /proc).
+ */
 int process_find_in(struct pid_table *t, u32 pid, struct process **out);
 int task_find_in(struct pid_table *t, u32 tid, struct task **out);
 int process_next_in(struct pid_table *t, u32 *pid, struct process **out);
@@ -202,11 +223,17 @@ struct clone_request {
 s64 process_clone(const struct clone_request *r, const struct trapframe *frame);
 
 /*
- * join_container, leave_container: current, single-threaded, moves into t (which gives it a
- * pid), or back to where it came from (-EPERM if nowhere). New session and group. The caller
- * changes owner, account, container, fs and cred.
+ * join_container, leave_container: current, alone in its process, moves into t, of a descendant's
+ * container, where it gets a pid and leads a session, and fs (one reference, taken over on
+ * success) is what it sees; or back to where it came from, as it was there. Its children that
+ * were born inside stay inside. What it was charged stays charged where it was; it counts as a
+ * process, and for RLIMIT_NPROC, where it lives.
+ * -EBUSY: it has threads, or shares its memory with a parent in vfork, or is pid 1, or leads a
+ * session that has a terminal. -EPERM: it did not enter by itself, or has called execve or
+ * changed its credentials since. -EAGAIN: processes, pids. -ENOMEM. -ESRCH: the container is
+ * being stopped or destroyed.
  */
-int process_enter(struct pid_table *t);
+int process_enter(struct pid_table *t, struct fs_context *fs);
 int process_leave(void);
 
 void process_exit(u32 status) __noreturn; /* the whole group; status as wait4's */

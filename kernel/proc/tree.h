@@ -13,10 +13,14 @@
 void process_link(struct process *p, struct process *parent, struct process_group *g);
 void process_unlink(struct process *p);
 void process_add_thread(struct process *p, struct task *t); /* takes signal_lock */
+/* The lowest table in which p has an entry: where it was born to its parent, who finds it there. */
+struct pid_table *process_home(const struct process *p);
+/* current's process, which entered containers, stays: what was kept for its way back goes. */
+void process_forget_way_back(struct process *p);
 
 /* exit.c */
 /*
- * p's children that live in `only` (NULL: all) go to who inherits orphans, or are left to the
+ * p's children that were born in `only` (NULL: all) go to who inherits orphans, or are left to the
  * kernel. Those that are reaped by this are put on `dead`, for processes_release().
  */
 void process_reparent_children(struct process *p, struct pid_table *only, struct list *dead);
@@ -44,6 +48,13 @@ void session_destroy_unused(struct session *s, struct process_group *g);
 void session_start(struct session *s, struct process_group *g, struct process *p);
 void group_add(struct process_group *g, struct process *p);
 void group_remove(struct process *p); /* p->group, which may be freed; nothing if NULL */
+/*
+ * One that joins a container keeps its group, and so its id and session, for its return: counted.
+ * Then exactly one of the others is due. A leader leads its session again.
+ */
+struct process_group *group_go_away(struct process *p);
+void group_come_back(struct process *p, struct process_group *g);
+void group_stay_away(struct process_group *g);
 /* p ends or moves away from its parent: groups that become orphaned and have stopped members hear
  * of it. */
 void job_parent_left(struct process *child, struct process *ending);

@@ -51,8 +51,10 @@ static bool wait_wants(const struct wait_request *r, const struct process *c)
 {
 	const struct process *me = current->process;
 	bool clone_child = c->exit_signal != SIGCHLD;
+	u32 pid = process_pid_in(c, me->pids);
 
-	if (r->type == P_PID && process_pid_in(c, me->pids) != r->id)
+	/* A parent that has joined a container waits for those outside when it is back. */
+	if (!pid || (r->type == P_PID && pid != r->id))
 		return false;
 	if (r->type == P_PGID && (!c->group || c->group->pgid != r->id || c->session->pids != me->pids))
 		return false;
