@@ -19,6 +19,8 @@
 #define CSTOP(cid)   ((int)syscall(SYS_cstop, cid))
 #define DESTROY(cid) ((int)syscall(SYS_destroy_container, cid))
 #define GETCID()     ((int)syscall(SYS_getcid))
+#define JOIN(cid)    ((int)syscall(SYS_join_container, cid))
+#define LEAVE()	     ((int)syscall(SYS_leave_container))
 #define CFORKED(pid, cid)                   \
 	REQUIRE(((pid) = CFORK(cid)) >= 0); \
 	if ((pid) == 0)                     \
