@@ -51,6 +51,7 @@ struct container_spec {
 	uint32_t reserved1;  /* zero */
 };
 #define CONTAINER_F_READ_ONLY 1     /* its root cannot be written to */
+#define CONTAINER_F_VIEW 4 /* its root is a clone of the caller's view, as of now; root is 0. -EOPNOTSUPP */
 #define CONTAINER_F_KILL_ON_LIMIT 2 /* who exceeds a limit ends the container (control file on_limit) */
 #define CONTAINER_BINDS_MAX 32
 

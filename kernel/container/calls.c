@@ -70,6 +70,21 @@ s64 sys_destroy_container(int cid)
 	return with_container(cid, container_destroy);
 }
 
+s64 sys_create_container(void)
+{
+	struct container *c;
+	int err;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	err = container_create_joinable(&c);
+	if (err)
+		return err;
+	err = c->owner.id;
+	container_put(c);
+	return err;
+}
+
 s64 sys_join_container(int cid)
 {
 	return with_container(cid, container_join);

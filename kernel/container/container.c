@@ -263,7 +263,7 @@ static void container_init_object(struct container *c, struct container *parent)
 }
 
 /* Memory and account: -ENOSPC (too deep), -ENOMEM. */
-static int container_alloc(struct container *parent, struct container **out)
+static int container_alloc(struct container *parent, u32 first_pid, struct container **out)
 {
 	struct container *c;
 	int err;
@@ -281,7 +281,7 @@ static int container_alloc(struct container *parent, struct container **out)
 		goto release_account;
 	container_init_object(c, container_get(parent));
 	c->creator = current->cred->euid;
-	pid_table_init(&c->pids, &c->owner, 1);
+	pid_table_init(&c->pids, &c->owner, first_pid);
 	c->pids.container = c;
 	c->pids.uts = &c->uts;
 	c->pids.group = c->cpu;
@@ -325,13 +325,15 @@ static int container_mount_standard(struct mount_table *t)
 	return 0;
 }
 
+/* root NULL: a view of what current sees. */
 static int container_make_mounts(struct container *c, const struct path *root, bool read_only)
 {
 	int err = mount_table_create(&c->owner, &c->mounts);
 
 	if (err)
 		return err;
-	err = mount_table_set_root(c->mounts, root);
+	err = root ? mount_table_set_root(c->mounts, root)
+		   : mount_table_set_root_view(c->mounts, current->fs);
 	if (!err && read_only) {
 		c->mounts->root->flags |= MS_RDONLY;
 		c->mounts->root->locked |= MS_RDONLY;
@@ -381,15 +383,15 @@ static int container_link(struct container *c)
 	return err;
 }
 
-int container_create(const struct container_spec *spec, const struct path *root,
-		     const char *root_text, struct container **out)
+static int container_build(const struct container_spec *spec, const struct path *root,
+			   const char *root_text, u32 first_pid, struct container **out)
 {
 	struct container *c;
 	int err = spec_check(spec);
 
 	if (err)
 		return err;
-	err = container_alloc(current_container(), &c);
+	err = container_alloc(current_container(), first_pid, &c);
 	if (err)
 		return err;
 	strlcpy(c->name, spec->name, sizeof(c->name));
@@ -434,6 +436,23 @@ put_mounts:
 put:
 	container_put(c);
 	return err;
+}
+
+int container_create(const struct container_spec *spec, const struct path *root,
+		     const char *root_text, struct container **out)
+{
+	return container_build(spec, root, root_text, 1, out);
+}
+
+int container_create_joinable(struct container **out)
+{
+	const struct container_spec spec = {
+		.console = CONTAINER_NO_CONSOLE,
+		.pids_max = CONTAINER_NO_LIMIT,
+		.memory_max = CONTAINER_NO_LIMIT,
+	};
+
+	return container_build(&spec, NULL, CONTAINER_ROOT_VIEW, 2, out);
 }
 
 /* --- pause and resume --- */
@@ -613,9 +632,21 @@ unlock:
 
 /* --- start-up --- */
 
+static void on_owner_get(struct owner *o)
+{
+	container_get(container_of(o, struct container, owner));
+}
+
+static void on_owner_put(struct owner *o)
+{
+	container_put(container_of(o, struct container, owner));
+}
+
 void container_init(void)
 {
 	struct container *host = &host_container;
+
+	owner_set_hooks(on_owner_get, on_owner_put);
 
 	container_cache = slab_cache_create("container", sizeof(struct container), 0,
 					    SLAB_ACCOUNT | SLAB_ZERO);

@@ -53,7 +53,7 @@ struct container {
 	struct rcu_head rcu;
 };
 
-#define CONTAINER_FLAGS (CONTAINER_F_READ_ONLY | CONTAINER_F_KILL_ON_LIMIT)
+#define CONTAINER_FLAGS (CONTAINER_F_READ_ONLY | CONTAINER_F_KILL_ON_LIMIT | CONTAINER_F_VIEW)
 
 struct text;
 
@@ -81,10 +81,15 @@ int container_find(const struct owner *viewer, u32 id, struct container **out);
 /* The viewer's next descendant with an id >= *id, counted; false: none. */
 bool container_next(const struct owner *viewer, u32 *id, struct container **out);
 
-/* A new one, CREATED, without processes, counted for the caller. root: a directory of current's
- * view. */
+/*
+ * A new one, CREATED, without processes, counted for the caller. root: a directory of current's
+ * view; NULL: a clone of that view, as of now (-EOPNOTSUPP: it is not on cowfs).
+ */
 int container_create(const struct container_spec *spec, const struct path *root,
 		     const char *root_text, struct container **out);
+/* For create_container: of current's view, to be joined; it has no pid 1. */
+int container_create_joinable(struct container **out);
+#define CONTAINER_ROOT_VIEW "host" /* root_text of one whose root is a view */
 int container_pause(struct container *c);  /* -EINVAL unless RUNNING */
 int container_resume(struct container *c); /* -EINVAL unless PAUSED */
 int container_stop(struct container *c);   /* kills all inside, waits for their end: -ERESTARTSYS */

@@ -95,13 +95,36 @@ static int create_whole(const struct container_spec *spec, const struct path *ro
 	return err;
 }
 
+/* On the directory that the specification names. */
+static int create_on_directory(const struct container_spec *spec, struct filter_table **rules,
+			       struct container **out)
+{
+	struct path root;
+	char *name;
+	int err = name_from_user(spec->root, false, &name);
+
+	if (err)
+		return err;
+	err = path_lookup(AT_FDCWD, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &root);
+	if (!err) {
+		err = create_whole(spec, &root, name, rules, out);
+		path_put(root);
+	}
+	name_put(name);
+	return err;
+}
+
+static int create_on_view(const struct container_spec *spec, struct filter_table **rules,
+			  struct container **out)
+{
+	return spec->root ? -EINVAL : create_whole(spec, NULL, CONTAINER_ROOT_VIEW, rules, out);
+}
+
 s64 sys_spawncont(uaddr_t uspec, size_t size)
 {
 	struct container_spec spec;
 	struct filter_table *rules;
 	struct container *c;
-	struct path root;
-	char *name;
 	int err;
 
 	if (!capable(CAP_SYS_ADMIN))
@@ -112,21 +135,12 @@ s64 sys_spawncont(uaddr_t uspec, size_t size)
 	err = rules_from_user(spec.deny, &rules);
 	if (err)
 		return err;
-	err = name_from_user(spec.root, false, &name);
-	if (err)
-		goto put_rules;
-	err = path_lookup(AT_FDCWD, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &root);
-	if (err)
-		goto put_name;
-	err = create_whole(&spec, &root, name, &rules, &c);
-	path_put(root);
+	err = spec.flags & CONTAINER_F_VIEW ? create_on_view(&spec, &rules, &c)
+					    : create_on_directory(&spec, &rules, &c);
 	if (!err) {
 		err = c->owner.id;
 		container_put(c);
 	}
-put_name:
-	name_put(name);
-put_rules:
 	filter_table_put(rules);
 	return err;
 }

@@ -7,6 +7,27 @@
 /* Weak: in the kernel it is the one that stands in the host's container (container.c). */
 struct owner owner_host __attribute__((weak)) = { .account = &account_root };
 
+static void (*get_hook)(struct owner *o), (*put_hook)(struct owner *o);
+
+void owner_set_hooks(void (*get)(struct owner *o), void (*put)(struct owner *o))
+{
+	get_hook = get;
+	put_hook = put;
+}
+
+struct owner *owner_get(struct owner *o)
+{
+	if (unlikely(o && o->parent))
+		get_hook(o);
+	return o;
+}
+
+void owner_put(struct owner *o)
+{
+	if (unlikely(o && o->parent))
+		put_hook(o);
+}
+
 bool sees(const struct owner *a, const struct owner *b)
 {
 	while (b->depth > a->depth)

@@ -27,6 +27,14 @@ struct owner {
 
 extern struct owner owner_host;
 
+/*
+ * What may outlive all processes and mounts of a container (a socket, a pty, a file that one who
+ * has left still holds) counts its owner. The host's is not counted.
+ */
+struct owner *owner_get(struct owner *o);
+void owner_put(struct owner *o);
+void owner_set_hooks(void (*get)(struct owner *o), void (*put)(struct owner *o));
+
 /* a is b or an ancestor of b. O(depth). */
 bool sees(const struct owner *a, const struct owner *b);
 

@@ -46,6 +46,11 @@ int mount_table_set_root(struct mount_table *t, const struct path *dir);
 int mount_table_set_root_sb(struct mount_table *t, struct superblock *sb, const char *source);
 /* In place of the root that it has, and of all that is mounted there: nobody stands in it yet. */
 int mount_table_replace_root_sb(struct mount_table *t, struct superblock *sb, const char *source);
+/*
+ * t, empty, gets clones of the cowfs volumes that `of` sees, as of now, mounted as they are there.
+ * -EOPNOTSUPP: its root is not on cowfs. -ENOSPC, -ENOMEM, -EROFS, -EIO.
+ */
+int mount_table_set_root_view(struct mount_table *t, struct fs_context *of);
 /* Mounts a new instance of a filesystem at a path inside t, which need not be current's. */
 int mount_at(struct mount_table *t, const struct path *where, const char *type, const char *source,
 	     u32 flags, const char *data);

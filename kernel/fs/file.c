@@ -142,7 +142,6 @@ static struct file *file_alloc(struct inode *i, struct path p, int flags)
 	mutex_init(&f->pos_lock, RANK_FILE_POS);
 	spin_init(&f->lock, RANK_FDTABLE);
 	f->private = NULL;
-	f->owner = current->owner;
 	list_init(&f->epoll_items);
 	__atomic_store_n(&f->refs.count, 1, __ATOMIC_RELEASE);
 	return f;

@@ -33,7 +33,7 @@ int superblock_create(const struct fs_type *t, const struct super_ops *ops, u32 
 	sb->type = t;
 	sb->ops = ops;
 	sb->flags = flags & (MS_RDONLY | MS_SYNCHRONOUS | MS_DIRSYNC | MS_MANDLOCK | MS_LAZYTIME);
-	sb->owner = current->owner;
+	sb->owner = owner_get(current->owner);
 	sb->dev = makedev(0, __atomic_add_fetch(&next_dev, 1, __ATOMIC_RELAXED));
 	sb->next_ino = 1;
 	mutex_init(&sb->rename_lock, RANK_RENAME);
@@ -45,6 +45,14 @@ struct superblock *superblock_get(struct superblock *sb)
 {
 	ref_get(&sb->refs);
 	return sb;
+}
+
+void superblock_set_owner(struct superblock *sb, struct owner *o)
+{
+	struct owner *old = sb->owner;
+
+	sb->owner = owner_get(o);
+	owner_put(old);
 }
 
 static void superblock_free_rcu(struct rcu_head *h)
@@ -59,6 +67,7 @@ static void superblock_release(struct superblock *sb)
 		return;
 	if (sb->ops->put_super)
 		sb->ops->put_super(sb);
+	owner_put(sb->owner);
 	rcu_call(&sb->rcu, superblock_free_rcu);
 }
 

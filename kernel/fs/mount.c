@@ -234,7 +234,7 @@ void mount_table_put(struct mount_table *t)
 	kfree(t);
 }
 
-static int mount_table_set_root_mount(struct mount_table *t, struct mount *m)
+int mount_table_set_root_mount(struct mount_table *t, struct mount *m)
 {
 	int err = 0;
 
@@ -351,8 +351,7 @@ static struct path mount_topmost(const struct path *where)
 	return p;
 }
 
-/* Puts m, whose reference passes (also on failure), on where. */
-static int mount_place(struct mount_table *t, struct mount *m, const struct path *where)
+int mount_place(struct mount_table *t, struct mount *m, const struct path *where)
 {
 	bool directory = S_ISDIR(m->root->inode->mode);
 	struct path top = mount_topmost(where);
@@ -394,7 +393,7 @@ int mount_at(struct mount_table *t, const struct path *where, const char *type, 
 	err = ft->mount(ft, source, flags, data, &sb);
 	if (err)
 		return err;
-	sb->owner = t->owner;
+	superblock_set_owner(sb, t->owner);
 	err = mount_create(sb, sb->root, mount_flags_new(flags), source, &m);
 	superblock_put(sb);
 	if (err)
@@ -415,8 +414,7 @@ static int mount_clone(struct mount *from, struct dentry *root, struct mount **o
 	return err;
 }
 
-/* The next mount of the tree below `top` after m, parents first; NULL at the end. */
-static struct mount *mount_next(struct mount *m, struct mount *top)
+struct mount *mount_next(struct mount *m, struct mount *top)
 {
 	if (!list_empty(&m->children))
 		return list_first(&m->children, struct mount, sibling);
@@ -610,7 +608,7 @@ static void anon_mount_create(void)
 	int err = superblock_create(&anon_type, &anon_super_ops, 0, &sb);
 
 	sb->dcache_complete = true;
-	sb->owner = &owner_host;
+	superblock_set_owner(sb, &owner_host);
 	err = err ? err : inode_create(sb, S_IFDIR | 0500, &root);
 	err = err ? err : dentry_create_root(sb, root, &sb->root);
 	err = err ? err : mount_create(sb, sb->root, 0, "anon_inodefs", &anon_mount);
@@ -628,7 +626,7 @@ void mount_init(void)
 	err = err ? err
 		  : tmpfs_type.mount(&tmpfs_type, "tmpfs", 0, "size=0,nr_inodes=0,mode=755", &sb);
 	BUG_IF(err, "err=%d", err);
-	sb->owner = &owner_host;
+	superblock_set_owner(sb, &owner_host);
 	err = mount_table_set_root_sb(host_mounts, sb, "tmpfs");
 	BUG_IF(err, "err=%d", err);
 	superblock_put(sb);

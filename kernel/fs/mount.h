@@ -30,6 +30,11 @@ static inline u32 mount_flags_new(u32 flags)
 
 int mount_create(struct superblock *sb, struct dentry *root, u32 flags, const char *source,
 		 struct mount **out);
+/* These put m, whose reference passes (also on failure), into t: as its root, or on where. */
+int mount_table_set_root_mount(struct mount_table *t, struct mount *m);
+int mount_place(struct mount_table *t, struct mount *m, const struct path *where);
+/* The next mount of the tree below `top` after m, parents first; NULL at the end. Lock held. */
+struct mount *mount_next(struct mount *m, struct mount *top);
 void mount_attach(struct mount_table *t, struct mount *m, struct mount *parent,
 		  struct dentry *mountpoint);
 void mount_table_changed(struct mount_table *t); /* t->lock held */

@@ -231,7 +231,7 @@ struct superblock {
 	const struct fs_type *type;
 	const struct super_ops *ops;
 	struct dentry *root;
-	struct owner *owner; /* capability checks on its inodes are against this */
+	struct owner *owner; /* capability checks on its inodes are against this; counted */
 	u64 dev;	     /* st_dev */
 	u32 flags;	     /* MS_RDONLY ... of the superblock */
 	bool no_dcache_negative;
@@ -245,6 +245,7 @@ struct superblock {
 /* For fs_type->mount: one reference, owner = current's; then set ->root (dentry_create_root). */
 int superblock_create(const struct fs_type *t, const struct super_ops *ops, u32 flags,
 		      struct superblock **out);
+void superblock_set_owner(struct superblock *sb, struct owner *o); /* before others see it */
 struct superblock *superblock_get(struct superblock *sb);
 void superblock_put(struct superblock *sb); /* the last one forgets all names and calls put_super */
 
@@ -343,7 +344,6 @@ struct file {
 	struct mutex pos_lock; /* P: only if shared between tasks (refs > 1) */
 	spinlock_t lock;       /* F */
 	void *private;	       /* the driver's, pipe's, socket's */
-	struct owner *owner;
 	struct list epoll_items; /* F: for epoll, later */
 	union {
 		struct task_callback callback; /* the final put, on the way to user mode */

@@ -20,7 +20,7 @@ void socket_init_object(struct socket *s, const struct socket_ops *ops, u16 fami
 	s->ops = ops;
 	s->family = family;
 	s->type = type;
-	s->owner = current->owner;
+	s->owner = owner_get(current->owner);
 	s->send_size = s->receive_size = BUFFER_DEFAULT;
 }
 
@@ -32,8 +32,12 @@ struct socket *socket_get(struct socket *s)
 
 void socket_put(struct socket *s)
 {
-	if (ref_put(&s->refs))
-		s->ops->free(s);
+	struct owner *owner = s->owner;
+
+	if (!ref_put(&s->refs))
+		return;
+	s->ops->free(s);
+	owner_put(owner);
 }
 
 static s64 socket_read(struct file *f, struct uio *u, u64 *pos)

@@ -90,7 +90,7 @@ struct socket {
 	ref_t refs;
 	const struct socket_ops *ops;
 	u16 family, type;
-	struct owner *owner;		       /* constant */
+	struct owner *owner;		       /* constant; counted */
 	bool pass_cred;			       /* SO_PASSCRED */
 	u32 send_size, receive_size;	       /* SO_SNDBUF, SO_RCVBUF */
 	ktime_t send_timeout, receive_timeout; /* ns; 0: none */

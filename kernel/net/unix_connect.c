@@ -68,7 +68,8 @@ static int listener_enqueue(struct unix_socket *l, struct unix_socket *u)
 	if (err)
 		goto give_up;
 	server = unix_of(s);
-	s->owner = l->socket.owner;
+	owner_put(s->owner);
+	s->owner = owner_get(l->socket.owner);
 	s->pass_cred = l->socket.pass_cred;
 	server->name = l->name;
 	server->name_length = l->name_length;

@@ -61,8 +61,6 @@ struct pid_table {
 	struct uts *uts;
 	u64 born;		   /* P: processes that were born here */
 	struct sched_group *group; /* whose share of the CPUs its processes use */
-	bool paused;		   /* P: who is born here is born paused */
-	u64 born;    /* P: processes that were born here */
 	u32 kills;   /* P: how often all here were killed: who was on the way in dies, too */
 	bool paused; /* P: who is born here is born paused */
 	bool is_host;

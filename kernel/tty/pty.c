@@ -33,7 +33,7 @@
 
 struct pty {
 	struct tty slave;		 /* embeds the reference count; its lock: L */
-	struct owner *owner;		 /* constant */
+	struct owner *owner;		 /* constant; counted */
 	u64 number;			 /* constant */
 	u32 uid, gid;			 /* constant: of the slave's name */
 	char *ring;			 /* L: from the slave to the master */
@@ -109,6 +109,7 @@ static void pty_free(struct tty *t)
 	spin_unlock(&table_lock);
 	tty_destroy_object(t);
 	kfree(p->ring);
+	owner_put(p->owner);
 	slab_free(pty_cache, p); /* SLAB_RCU: finders look at refs first */
 }
 
@@ -134,7 +135,7 @@ static int pty_create(struct pty **out)
 	p->ring = kmalloc(TTY_BUFFER, KM_ACCOUNT);
 	if (!p->ring)
 		goto free_pty;
-	p->owner = current->owner;
+	p->owner = owner_get(current->owner);
 	p->uid = current->cred->fsuid;
 	p->gid = current->cred->fsgid;
 	p->locked = true;
@@ -153,6 +154,7 @@ static int pty_create(struct pty **out)
 	return 0;
 
 free_ring:
+	owner_put(p->owner);
 	kfree(p->ring);
 free_pty:
 	slab_free(pty_cache, p);
