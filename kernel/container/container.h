@@ -89,7 +89,7 @@ int container_create(const struct container_spec *spec, const struct path *root,
 		     const char *root_text, struct container **out);
 /* For create_container: of current's view, to be joined; it has no pid 1. */
 int container_create_joinable(struct container **out);
-#define CONTAINER_ROOT_VIEW "host" /* root_text of one whose root is a view */
+#define CONTAINER_ROOT_VIEW "host"	   /* root_text of one whose root is a view */
 int container_pause(struct container *c);  /* -EINVAL unless RUNNING */
 int container_resume(struct container *c); /* -EINVAL unless PAUSED */
 int container_stop(struct container *c);   /* kills all inside, waits for their end: -ERESTARTSYS */

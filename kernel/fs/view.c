@@ -15,7 +15,7 @@
 #include "fs/internal.h"
 #include "fs/mount.h"
 
-#define VIEW_NAME      "view." /* and a number, of volumes: what a crash leaves of them is deleted */
+#define VIEW_NAME      "view." /* and a number: of volumes */
 #define VIEW_NAME_SIZE 32
 
 static u64 last_view; /* atomic */

@@ -146,7 +146,6 @@ refused 'run: too few arguments*' run
 refused 'run: no such directory: /no/where' run /no/where
 refused 'run: not a directory: */file' run "$work/root/file"
 refused 'run: no such image: foo' run foo
-refused 'run: host: clones come with *' run host
 refused 'run: no such option: --frob' run --frob /x
 refused 'run: no such option: -z' run -iz /x
 refused 'run: -p: needs a value (N)' run -p

@@ -27,17 +27,16 @@ int console_open(int number)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The directory that ROOT names, as an absolute path for free(); NULL after the message. */
+/* What ROOT names, for free(): an absolute path, or "host". NULL after the message. */
 static char *root_directory(const char *root)
 {
 	struct stat st;
 	char *path;
 
+	if (!strcmp(root, "host"))
+		return strdup(root);
 	if (!strchr(root, '/')) {
-		if (!strcmp(root, "host"))
-			fail("host: clones come with the copy-on-write filesystem");
-		else
-			fail("no such image: %s", root);
+		fail("no such image: %s", root);
 		return NULL;
 	}
 	path = realpath(root, NULL);
@@ -85,6 +84,8 @@ static int spawn_failed(const struct request *r, const char *root, int err)
 		if (r->deny)
 			return fail("--deny: %s: not a list of CALL or CALL=ACTION", r->deny);
 		return fail_errno(err, "cannot make a container");
+	case EOPNOTSUPP:
+		return fail("host: / is not on cowfs, which alone can be cloned");
 	case ENOSYS:
 		return fail("this kernel has no containers");
 	default:
@@ -122,7 +123,7 @@ static int container_make(const struct request *r, const char *root, int *id, st
 
 	if (!path)
 		return EXIT_CTOOL;
-	container_spec_init(&spec, path);
+	container_spec_init(&spec, *path == '/' ? path : NULL);
 	if (r->name)
 		snprintf(spec.name, sizeof spec.name, "%s", r->name);
 	if (r->hostname)
@@ -132,7 +133,8 @@ static int container_make(const struct request *r, const char *root, int *id, st
 	spec.memory_max = r->memory;
 	spec.deny = (uintptr_t)r->deny;
 	spec.flags = (r->kill_on_limit ? CONTAINER_F_KILL_ON_LIMIT : 0) |
-		     (r->read_only ? CONTAINER_F_READ_ONLY : 0);
+		     (r->read_only ? CONTAINER_F_READ_ONLY : 0) |
+		     (*path == '/' ? 0 : CONTAINER_F_VIEW);
 	spec.binds = (uintptr_t)r->binds;
 	spec.bind_count = r->bind_count;
 	*id = spawncont(&spec, sizeof spec);

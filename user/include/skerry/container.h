@@ -86,6 +86,14 @@ int destroy_container(int cid);
  */
 int container_sched(int cid);
 
+/*
+ * From now on (or no more) a line "Container + ID : Scheduling process + PID" stands in the
+ * kernel's log for each choice of each container that the caller sees; to be called from outside.
+ * 0, or -1: EACCES or EPERM, one of them is not the caller's to manage.
+ */
+int scheduler_log_on(void);
+int scheduler_log_off(void);
+
 /* Print the processes of the caller's own container: pid, state, name. 0, or -1. */
 int ps(void);
 
