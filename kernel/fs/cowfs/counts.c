@@ -10,7 +10,8 @@
  * In memory: those blocks that were ever looked at (4 KiB for 4 MiB of disk), as they are in the
  * open commit. `data` is changed in place. The seal copies it to `image`, which is what is written
  * while `data` goes on. A block gets its image, and its ancestors theirs, before it may be changed
- * (count_touch), so that counting cannot fail.
+ * (block_touch), so that counting cannot fail. When memory is short, cow_trim() forgets blocks that
+ * the disk has, but not while an operation may count on what it touched.
  *
  * A block of the disk may be allocated if its bit in `busy` is clear. A bit is set while the count
  * is not 0, and from then on until the commit that made it 0 is durable (invariant I7): `pending`
@@ -204,6 +205,8 @@ static int block_create(struct cow_fs *fs, unsigned level, u64 index, struct cou
 	b->index = index;
 	for (unsigned i = 0; i < 2; i++)
 		list_init(&b->pending_node[i]);
+	list_init(&b->dirty_node);
+	list_init(&b->sealed_node);
 	b->page = cow_page_alloc(fs->platform, false, &b->data);
 	if (!b->page) {
 		cow_free(b);
@@ -565,6 +568,35 @@ void cow_counts_set(struct cow_fs *fs, u64 addr, u32 now)
 u64 cow_counts_pending(struct cow_fs *fs)
 {
 	return fs->counts->pending_count[0] + fs->counts->pending_count[1];
+}
+
+/* --- giving memory back --- */
+
+static bool is_idle(const struct count_block *b)
+{
+	return b && !b->dirty && list_empty(&b->sealed_node) && list_empty(&b->pending_node[0]) &&
+	       list_empty(&b->pending_node[1]);
+}
+
+/* Those of level 0: they are nearly all, and higher ones are changed with each of them. */
+u64 cow_trim(struct cow_fs *fs)
+{
+	struct count_level *l = &fs->counts->level[0];
+	u64 freed = 0;
+
+	cow_lock_write(&fs->commit_lock);
+	cow_lock_write(&fs->counts_lock);
+	/* an operation counts on what it touched, a commit on what it seals */
+	for (u64 k = 0; !fs->op_reserved && k < DIV_ROUND_UP(l->blocks, CHUNK); k++)
+		for (unsigned j = 0; l->chunks[k] && j < CHUNK; j++)
+			if (is_idle(l->chunks[k][j])) {
+				freed += 1 + (l->chunks[k][j]->image != NULL);
+				block_free(l->chunks[k][j]);
+				l->chunks[k][j] = NULL;
+			}
+	cow_unlock_write(&fs->counts_lock);
+	cow_unlock_write(&fs->commit_lock);
+	return freed;
 }
 
 /* --- commits --- */

@@ -74,6 +74,9 @@ const char *cow_label(struct cow_fs *fs);
 
 /* Evicts up to n clean blocks that nobody uses; how many it did. Does not sleep for I/O. */
 u64 cow_shrink(struct cow_fs *fs, u64 n);
+/* Gives back the memory of reference counts that the disk has: how many pages. Sleeps for a commit
+ * that is under way; takes the core's locks. */
+u64 cow_trim(struct cow_fs *fs);
 
 /* What the user of the core must do for it; NULL: nothing. Set right after the mount. */
 struct cow_hooks {

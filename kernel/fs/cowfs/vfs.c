@@ -538,6 +538,7 @@ static void cowfs_drain(void)
 		while (cow_work(d->fs, true))
 			resched_point();
 		(void)cow_shrink(d->fs, UINT64_MAX);
+		(void)cow_trim(d->fs);
 	}
 	mutex_unlock(&cowfs_disks_lock);
 }
