@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PANIC_GRACE  5.0 /* seconds for the backtrace after "panic:" */
+#define PANIC_GRACE  5.0  /* seconds for the backtrace after "panic:" */
 #define END_GRACE    60.0 /* seconds for the guest to write its disk and power off after BYE */
 #define SOCKET_CHUNK PUMP_SIZE
 

@@ -30,11 +30,12 @@ void terminal_raw(void)
 void terminal_restore(void)
 {
 	/*
-	 * Any sequence cancelled, the normal screen and keys, no pasting brackets, lines wrap and count from
-	 * the first, all of the screen scrolls, plain text, cursor shown, last line.
+	 * Any sequence cancelled, the normal screen and keys, no pasting brackets, lines wrap and
+	 * count from the first, all of the screen scrolls, plain text, cursor shown, last line.
 	 */
-	static const char plain[] = "\030\033[?1049l\033[?1l\033>\033[?2004l\033[?7h\033[?6l\033[r\033[0m"
-				    "\033[?25h\033[999;1H\r\n";
+	static const char plain[] =
+		"\030\033[?1049l\033[?1l\033>\033[?2004l\033[?7h\033[?6l\033[r\033[0m"
+		"\033[?25h\033[999;1H\r\n";
 
 	if (!changed)
 		return;

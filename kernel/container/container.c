@@ -161,7 +161,50 @@ static int on_process_born(struct container *c, struct process *p)
 	return err;
 }
 
-/* Pid 1 ends: kills all others inside, and waits until it is the last one alive. */
+/* The first child, counted, or NULL. */
+static struct container *container_first_child(struct container *c)
+{
+	struct container *child = NULL;
+
+	spin_lock(&c->lock);
+	if (!list_empty(&c->children))
+		child = container_get(list_first(&c->children, struct container, sibling));
+	spin_unlock(&c->lock);
+	return child;
+}
+
+/* The child behind `child`, which is put; if that has gone meanwhile, the first: then some are met
+ * twice. */
+static struct container *container_next_child(struct container *c, struct container *child)
+{
+	struct container *next = NULL;
+	struct list *at;
+
+	spin_lock(&c->lock);
+	at = list_empty(&child->sibling) ? c->children.next : child->sibling.next;
+	if (at != &c->children)
+		next = container_get(list_entry(at, struct container, sibling));
+	spin_unlock(&c->lock);
+	container_put(child);
+	return next;
+}
+
+/*
+ * Kills all that runs in c's descendants, without waiting: who could have started more there is
+ * killed first. Recursion is bounded by OWNER_DEPTH_MAX.
+ */
+static void container_kill_below(struct container *c)
+{
+	struct container *child;
+
+	for (child = container_first_child(c); child; child = container_next_child(c, child)) {
+		container_processes_kill(&child->pids);
+		container_kill_below(child);
+	}
+}
+
+/* Pid 1 ends: kills all others inside, and what runs below; waits until it is the last one alive.
+ */
 static void container_end(struct container *c, u32 status)
 {
 	spin_lock(&c->lock);
@@ -170,6 +213,7 @@ static void container_end(struct container *c, u32 status)
 	container_set_state(c, CONTAINER_STOPPING);
 	spin_unlock(&c->lock);
 	container_processes_kill(&c->pids);
+	container_kill_below(c);
 	spin_lock(&c->lock);
 	c->pids.paused = false;
 	waitq_wake_all(&c->thaw, 0);
@@ -490,7 +534,8 @@ int container_resume(struct container *c)
 
 /* --- stop and destroy --- */
 
-/* Kills all inside, descendants' processes too, and waits until they have ended. admin is held. */
+/* Kills all inside, descendants' processes too, and waits until those inside have ended. admin is
+ * held. */
 static int container_empty(struct container *c)
 {
 	int err = 0;
@@ -500,24 +545,13 @@ static int container_empty(struct container *c)
 		container_set_state(c, CONTAINER_STOPPING);
 	spin_unlock(&c->lock);
 	container_processes_kill(&c->pids);
+	container_kill_below(c);
 	spin_lock(&c->lock);
 	c->pids.paused = false;
 	while (c->alive && !err)
 		err = waitq_sleep(&c->changed, &c->lock, SLEEP_INTERRUPTIBLE, KTIME_NEVER);
 	spin_unlock(&c->lock);
 	return err;
-}
-
-/* The first child, counted, or NULL. */
-static struct container *container_first_child(struct container *c)
-{
-	struct container *child = NULL;
-
-	spin_lock(&c->lock);
-	if (!list_empty(&c->children))
-		child = container_get(list_first(&c->children, struct container, sibling));
-	spin_unlock(&c->lock);
-	return child;
 }
 
 /* Recursion is bounded by OWNER_DEPTH_MAX. */
@@ -538,6 +572,7 @@ static int container_destroy_children(struct container *c)
 void container_kill_all(struct container *c)
 {
 	container_processes_kill(&c->pids);
+	container_kill_below(c);
 	spin_lock(&c->lock);
 	c->pids.paused = false;
 	waitq_wake_all(&c->thaw, 0);

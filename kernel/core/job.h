@@ -46,7 +46,7 @@ int group_find(u32 pgid, struct process_group **out);
  */
 void group_signal(struct process_group *g, int sig);
 bool group_is_orphaned(
-	struct process_group *g); /* no member has a parent in the session outside it */
+	struct process_group *g);     /* no member has a parent in the session outside it */
 bool current_group_is_orphaned(void); /* the same of current's, taking the tree lock itself */
 /* The terminal of s hung up: SIGHUP then SIGCONT to the leader and the foreground group. */
 void session_hangup(struct session *s, struct process_group *foreground);

@@ -139,7 +139,7 @@ struct task {
 	uaddr_t fault_address; /* last user fault */
 	u8 uaccess_depth;      /* debug: inside copy_{to,from}_user */
 #if DEBUG
-	struct mutex *mutexes;	 /* held, innermost first */
+	struct mutex *mutexes;	  /* held, innermost first */
 	u16 rwmutexes[RANK_SPIN]; /* held for reading or writing, by rank */
 	u32 rcu_depth;
 #endif

@@ -15,16 +15,16 @@
 #include "lib/string.h"
 #include "tty/tty.h"
 
-#define COM1 0x3f8
+#define COM1	 0x3f8
 #define IRQ_COM1 4
 enum { DATA = 0, INTERRUPTS = 1, FIFO = 2, LINE = 3, MODEM = 4, LINE_STATUS = 5, SCRATCH = 7 };
-#define LINE_8N1 0x03
-#define LINE_DLAB 0x80
-#define FIFO_ON 0xc7
+#define LINE_8N1    0x03
+#define LINE_DLAB   0x80
+#define FIFO_ON	    0xc7
 #define MODEM_READY 0x0b /* DTR, RTS, OUT2: interrupts reach the controller */
 #define STATUS_DATA 0x01
 #define STATUS_ROOM 0x20
-#define POLLS_MAX 100000 /* a line that never gets ready is given up */
+#define POLLS_MAX   100000 /* a line that never gets ready is given up */
 
 static bool present;
 
@@ -57,7 +57,8 @@ static void serial_screen_write(const char *s, size_t n)
 }
 
 static struct log_device serial_log_device = { .name = "ttyS0", .write = serial_log };
-static const struct vc_screen serial_screen = { .room = serial_screen_room, .write = serial_screen_write };
+static const struct vc_screen serial_screen = { .room = serial_screen_room,
+						.write = serial_screen_write };
 
 void serial_init_early(void)
 {
@@ -90,7 +91,8 @@ static bool serial_interrupt(void *arg)
 void serial_init(void)
 {
 	char console[16];
-	bool wanted = boot_option("console", 0, console, sizeof(console)) && !strcmp(console, "serial");
+	bool wanted =
+		boot_option("console", 0, console, sizeof(console)) && !strcmp(console, "serial");
 
 	if (!present || (vc_has_screen() && !wanted))
 		return;

@@ -18,8 +18,8 @@
 #include "lib/string.h"
 #include "mm/slab.h"
 
-#define STORE_MAX 4095
-#define COOKIE_FIXED 2            /* after . and .. */
+#define STORE_MAX	4095
+#define COOKIE_FIXED	2 /* after . and .. */
 #define COOKIE_COMPUTED (1ull << 32)
 
 struct pseudo_node {
@@ -30,9 +30,9 @@ struct pseudo_node {
 
 struct pseudo_open {
 	struct mutex lock;
-	struct text text;   /* what the reader sees; lock */
-	bool filled;        /* lock */
-	u64 generation;     /* seen by the last read; lock */
+	struct text text; /* what the reader sees; lock */
+	bool filled;	  /* lock */
+	u64 generation;	  /* seen by the last read; lock */
 };
 
 static struct slab_cache *node_cache, *open_cache;
@@ -121,7 +121,8 @@ static u64 node_ino(const void *object, const char *name, size_t len)
 	return hash_bytes(name, len, (u64)object) >> 8 | 1;
 }
 
-static const struct inode_ops dir_inode_ops, own_dir_inode_ops, link_inode_ops, jump_inode_ops, other_inode_ops;
+static const struct inode_ops dir_inode_ops, own_dir_inode_ops, link_inode_ops, jump_inode_ops,
+	other_inode_ops;
 static const struct file_ops dir_file_ops, text_file_ops;
 
 static void inode_set_ops(struct inode *i, const struct pseudo_entry *e)
@@ -220,11 +221,16 @@ static int pseudo_lookup(struct inode *dir, struct dentry *d)
 		else if (!e.dir && ops->get)
 			ops->get(child);
 	} else {
-		err = ops->lookup ? ops->lookup(n->object, d->name, d->name_len, &e, &child) : -ENOENT;
+		err = ops->lookup ? ops->lookup(n->object, d->name, d->name_len, &e, &child)
+				  : -ENOENT;
 		if (err)
 			return err;
 	}
-	err = pseudo_inode(dir->sb, &e, e.counted_by ? e.counted_by : e.dir ? e.dir : ops, child, &i);
+	err = pseudo_inode(dir->sb, &e,
+			   e.counted_by ? e.counted_by
+			   : e.dir	? e.dir
+					: ops,
+			   child, &i);
 	if (err)
 		return err;
 	i->ino = node_ino(n->object, d->name, d->name_len);
@@ -467,7 +473,10 @@ static const struct file_ops text_file_ops = {
 static int pseudo_statfs(struct superblock *sb, struct kstatfs *st)
 {
 	*st = (struct kstatfs){
-		.type = (u64)sb->private, .bsize = PAGE_SIZE, .frsize = PAGE_SIZE, .namelen = NAME_MAX,
+		.type = (u64)sb->private,
+		.bsize = PAGE_SIZE,
+		.frsize = PAGE_SIZE,
+		.namelen = NAME_MAX,
 	};
 	return 0;
 }

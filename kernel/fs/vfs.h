@@ -340,10 +340,10 @@ struct file {
 	struct path path;    /* counted; dentry NULL never */
 	struct inode *inode; /* = path.dentry->inode at open */
 	const struct file_ops *ops;
-	u64 pos;	       /* P */
-	struct mutex pos_lock; /* P: only if shared between tasks (refs > 1) */
-	spinlock_t lock;       /* F */
-	void *private;	       /* the driver's, pipe's, socket's */
+	u64 pos;		 /* P */
+	struct mutex pos_lock;	 /* P: only if shared between tasks (refs > 1) */
+	spinlock_t lock;	 /* F */
+	void *private;		 /* the driver's, pipe's, socket's */
 	struct list epoll_items; /* F: for epoll, later */
 	union {
 		struct task_callback callback; /* the final put, on the way to user mode */

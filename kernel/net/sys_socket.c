@@ -280,8 +280,9 @@ s64 sys_recvfrom(int fd, uaddr_t buf, size_t n, u32 flags, uaddr_t ua, uaddr_t u
 	if (result)
 		return result;
 	uio_init_user(&u, buf, MIN(n, (size_t)RW_COUNT_MAX));
-	result = user_range_ok(buf, u.left) ? r.s->ops->receive(r.s, &m, !(r.nonblock || (flags & MSG_DONTWAIT)))
-					    : -EFAULT;
+	result = user_range_ok(buf, u.left)
+			 ? r.s->ops->receive(r.s, &m, !(r.nonblock || (flags & MSG_DONTWAIT)))
+			 : -EFAULT;
 	socket_end(&r);
 	if (result >= 0 && ua && address_to_user(&a, m.name_length, ua, ulength))
 		return -EFAULT;
@@ -308,7 +309,8 @@ static s64 send_message(struct socket_ref *r, const struct msghdr_user *h, u32 f
 	if (result)
 		return result;
 	m.ancillary = &anc;
-	result = h->iov_count > IOV_MAX ? -EMSGSIZE : uio_init_iovec(&u, &array, h->iov, h->iov_count);
+	result = h->iov_count > IOV_MAX ? -EMSGSIZE
+					: uio_init_iovec(&u, &array, h->iov, h->iov_count);
 	if (!result) {
 		result = r->s->ops->send(r->s, &m, !(r->nonblock || (flags & MSG_DONTWAIT)));
 		uio_done(&array);
@@ -337,7 +339,8 @@ static s64 receive_message(struct socket_ref *r, struct msghdr_user *h, u32 flag
 	struct sockaddr_any a = { 0 };
 	struct uio u;
 	struct message m = { .uio = &u, .flags = flags, .name = &a, .ancillary = &anc };
-	s64 result = h->iov_count > IOV_MAX ? -EMSGSIZE : uio_init_iovec(&u, &array, h->iov, h->iov_count);
+	s64 result = h->iov_count > IOV_MAX ? -EMSGSIZE
+					    : uio_init_iovec(&u, &array, h->iov, h->iov_count);
 	int err = 0;
 
 	if (result)
@@ -378,9 +381,24 @@ s64 sys_recvmsg(int fd, uaddr_t uh, u32 flags)
 /* --- options: level SOL_SOCKET --- */
 
 enum {
-	SOL_SOCKET = 1, SO_DEBUG = 1, SO_REUSEADDR = 2, SO_TYPE = 3, SO_ERROR = 4, SO_DONTROUTE = 5,
-	SO_BROADCAST = 6, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_KEEPALIVE = 9, SO_LINGER = 13, SO_PASSCRED = 16,
-	SO_PEERCRED = 17, SO_RCVTIMEO = 20, SO_SNDTIMEO = 21, SO_ACCEPTCONN = 30, SO_PROTOCOL = 38, SO_DOMAIN = 39,
+	SOL_SOCKET = 1,
+	SO_DEBUG = 1,
+	SO_REUSEADDR = 2,
+	SO_TYPE = 3,
+	SO_ERROR = 4,
+	SO_DONTROUTE = 5,
+	SO_BROADCAST = 6,
+	SO_SNDBUF = 7,
+	SO_RCVBUF = 8,
+	SO_KEEPALIVE = 9,
+	SO_LINGER = 13,
+	SO_PASSCRED = 16,
+	SO_PEERCRED = 17,
+	SO_RCVTIMEO = 20,
+	SO_SNDTIMEO = 21,
+	SO_ACCEPTCONN = 30,
+	SO_PROTOCOL = 38,
+	SO_DOMAIN = 39,
 };
 #define BUFFER_MIN 2304
 #define BUFFER_MAX 212992
@@ -399,7 +417,9 @@ static int set_timeout(ktime_t *to, uaddr_t value, int length)
 		return -EFAULT;
 	if ((u64)t.usec >= 1000000)
 		return -EDOM;
-	*to = t.sec < 0 || t.sec > INT64_MAX / NSEC_PER_SEC / 2 ? 0 : t.sec * NSEC_PER_SEC + t.usec * NSEC_PER_USEC;
+	*to = t.sec < 0 || t.sec > INT64_MAX / NSEC_PER_SEC / 2
+		      ? 0
+		      : t.sec * NSEC_PER_SEC + t.usec * NSEC_PER_USEC;
 	return 0;
 }
 

@@ -224,7 +224,7 @@ static void group_signal_locked(struct process_group *g, int sig)
 	struct process *p;
 
 	spin_assert_held(&tree_lock);
-	list_for_each(p, &g->members, group_node)
+	list_for_each (p, &g->members, group_node)
 		signal_send_process(p, sig, NULL);
 }
 
@@ -238,7 +238,7 @@ void group_signal(struct process_group *g, int sig)
 void session_hangup(struct session *s, struct process_group *foreground)
 {
 	spin_lock(&tree_lock);
-	if (s->leader) {
+	if (s->leader && s->leader->group != foreground) { /* each of them once */
 		signal_send_process(s->leader, SIGHUP, NULL);
 		signal_send_process(s->leader, SIGCONT, NULL);
 	}
@@ -262,7 +262,7 @@ static bool group_is_orphaned_without(struct process_group *g, const struct proc
 {
 	struct process *p;
 
-	list_for_each(p, &g->members, group_node)
+	list_for_each (p, &g->members, group_node)
 		if (p != ignored && process_anchors(p, g))
 			return false;
 	return true;
@@ -288,7 +288,7 @@ static bool group_has_stopped(struct process_group *g)
 {
 	struct process *p;
 
-	list_for_each(p, &g->members, group_node)
+	list_for_each (p, &g->members, group_node)
 		if (p->stopped)
 			return true;
 	return false;

@@ -76,7 +76,7 @@ static void stop_begin(struct process *p, int sig)
 	sh->stop = STOP_STOPPING;
 	sh->stop_left = 0;
 	p->stop_signal = sig;
-	list_for_each(t, &p->threads, thread_node) {
+	list_for_each (t, &p->threads, thread_node) {
 		sh->stop_left++;
 		task_set_work(t, WORK_STOP | WORK_SIGNAL);
 		if (t != current)
@@ -134,8 +134,10 @@ static void stop_park(struct process *p)
 
 /* --- delivery --- */
 
-/* Takes the next signal that is to have an effect: its number and action, or 0. signal_lock held. */
-static int signal_next(struct task_signals *ts, struct sigaction_kernel *action, struct siginfo *info)
+/* Takes the next signal that is to have an effect: its number and action, or 0. signal_lock held.
+ */
+static int signal_next(struct task_signals *ts, struct sigaction_kernel *action,
+		       struct siginfo *info)
 {
 	struct process *p = current->process;
 	int sig;

@@ -156,9 +156,17 @@ s64 sys_getrandom(uaddr_t buf, size_t len, u32 flags)
 /* --- syslog(2) --- */
 
 enum {
-	LOG_ACTION_CLOSE, LOG_ACTION_OPEN, LOG_ACTION_READ, LOG_ACTION_READ_ALL,
-	LOG_ACTION_READ_CLEAR, LOG_ACTION_CLEAR, LOG_ACTION_CONSOLE_OFF, LOG_ACTION_CONSOLE_ON,
-	LOG_ACTION_CONSOLE_LEVEL, LOG_ACTION_SIZE_UNREAD, LOG_ACTION_SIZE_BUFFER,
+	LOG_ACTION_CLOSE,
+	LOG_ACTION_OPEN,
+	LOG_ACTION_READ,
+	LOG_ACTION_READ_ALL,
+	LOG_ACTION_READ_CLEAR,
+	LOG_ACTION_CLEAR,
+	LOG_ACTION_CONSOLE_OFF,
+	LOG_ACTION_CONSOLE_ON,
+	LOG_ACTION_CONSOLE_LEVEL,
+	LOG_ACTION_SIZE_UNREAD,
+	LOG_ACTION_SIZE_BUFFER,
 };
 #define LOG_BUFFER_SIZE 65536
 static u64 log_read_position, log_cleared_position;
@@ -241,13 +249,13 @@ s64 sys_syslog(int action, uaddr_t buf, int len)
 
 /* --- reboot(2) --- */
 
-#define REBOOT_MAGIC1	 0xfee1deadu
-#define CMD_RESTART	 0x01234567u
-#define CMD_HALT	 0xcdef0123u
-#define CMD_CAD_ON	 0x89abcdefu
-#define CMD_CAD_OFF	 0u
-#define CMD_POWER_OFF	 0x4321fedcu
-#define CMD_RESTART2	 0xa1b2c3d4u
+#define REBOOT_MAGIC1 0xfee1deadu
+#define CMD_RESTART   0x01234567u
+#define CMD_HALT      0xcdef0123u
+#define CMD_CAD_ON    0x89abcdefu
+#define CMD_CAD_OFF   0u
+#define CMD_POWER_OFF 0x4321fedcu
+#define CMD_RESTART2  0xa1b2c3d4u
 
 static bool reboot_magic2_ok(u32 magic)
 {
@@ -296,15 +304,17 @@ s64 sys_reboot(u32 magic1, u32 magic2, u32 cmd, uaddr_t arg)
 /* --- membarrier(2) --- */
 
 enum {
-	MEMBARRIER_GLOBAL = 1, MEMBARRIER_GLOBAL_EXPEDITED = 2, MEMBARRIER_REGISTER_GLOBAL_EXPEDITED = 4,
-	MEMBARRIER_PRIVATE_EXPEDITED = 8, MEMBARRIER_REGISTER_PRIVATE_EXPEDITED = 16,
-	MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE = 32, MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE = 64,
+	MEMBARRIER_GLOBAL = 1,
+	MEMBARRIER_GLOBAL_EXPEDITED = 2,
+	MEMBARRIER_REGISTER_GLOBAL_EXPEDITED = 4,
+	MEMBARRIER_PRIVATE_EXPEDITED = 8,
+	MEMBARRIER_REGISTER_PRIVATE_EXPEDITED = 16,
+	MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE = 32,
+	MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE = 64,
 };
 #define MEMBARRIER_ALL 127
 
-static void membarrier_nothing(void *arg)
-{
-}
+static void membarrier_nothing(void *arg) {}
 
 /* An interrupt is a full barrier, and returning from it serialises (SDM vol. 3, 9.3). */
 s64 sys_membarrier(int cmd, u32 flags, int cpu)

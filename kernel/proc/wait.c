@@ -38,7 +38,7 @@ struct wait_request {
 
 struct wait_report {
 	u32 pid, uid;
-	int code; /* CLD_*; 0: nothing to report (WNOHANG) */
+	int code;   /* CLD_*; 0: nothing to report (WNOHANG) */
 	u32 status; /* as wait4 gives it */
 	bool want_usage;
 	struct rusage_user usage;
@@ -56,7 +56,8 @@ static bool wait_wants(const struct wait_request *r, const struct process *c)
 	/* A parent that has joined a container waits for those outside when it is back. */
 	if (!pid || (r->type == P_PID && pid != r->id))
 		return false;
-	if (r->type == P_PGID && (!c->group || c->group->pgid != r->id || c->session->pids != me->pids))
+	if (r->type == P_PGID &&
+	    (!c->group || c->group->pgid != r->id || c->session->pids != me->pids))
 		return false;
 	if (r->options & __WNOTHREAD && c->parent_tid != current->tid)
 		return false;
@@ -151,7 +152,7 @@ static int wait_look(const struct wait_request *r, struct wait_report *w)
 
 	if (r->type == P_PID)
 		return wait_look_one(r, w);
-	list_for_each(c, &current->process->children, sibling) {
+	list_for_each (c, &current->process->children, sibling) {
 		if (!wait_wants(r, c))
 			continue;
 		if (report_of(w, c, r->options))
@@ -242,7 +243,8 @@ static int waitid_request(struct wait_request *r, int type, int id, u32 options)
 {
 	const u32 what = WEXITED | WSTOPPED | WCONTINUED;
 
-	if (options & ~(what | WNOHANG | WNOWAIT | __WNOTHREAD | __WCLONE | __WALL) || !(options & what))
+	if (options & ~(what | WNOHANG | WNOWAIT | __WNOTHREAD | __WCLONE | __WALL) ||
+	    !(options & what))
 		return -EINVAL;
 	*r = (struct wait_request){ .type = type, .id = id, .options = options };
 	switch (type) {
@@ -273,7 +275,8 @@ s64 sys_waitid(int type, int id, uaddr_t uinfo, int options, uaddr_t uusage)
 		w.code = 0;
 	if (w.code && uusage && put_user(uusage, &w.usage))
 		return -EFAULT;
-	if (uinfo && waitid_info_to_user(uinfo, &w)) /* also of a failure: it says that nobody was found */
+	if (uinfo &&
+	    waitid_info_to_user(uinfo, &w)) /* also of a failure: it says that nobody was found */
 		return -EFAULT;
 	return err;
 }

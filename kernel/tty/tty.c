@@ -20,8 +20,8 @@
 #include "lib/string.h"
 #include "mm/slab.h"
 
-#define SIGTTIN 21
-#define SIGTTOU 22
+#define SIGTTIN	 21
+#define SIGTTOU	 22
 #define SIGWINCH 28
 
 struct mutex tty_job_lock = MUTEX_INIT(tty_job_lock, RANK_TTY_LOCK);
@@ -32,9 +32,9 @@ static struct slab_cache *file_cache;
 void termios_default(struct termios *t, u32 iflag)
 {
 	static const u8 cc[19] = {
-		[VINTR] = 3, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 21, [VEOF] = 4, [VMIN] = 1,
-		[VSTART] = 17, [VSTOP] = 19, [VSUSP] = 26, [VREPRINT] = 18, [VDISCARD] = 15,
-		[VWERASE] = 23, [VLNEXT] = 22,
+		[VINTR] = 3,	 [VQUIT] = 28,	 [VERASE] = 127, [VKILL] = 21, [VEOF] = 4,
+		[VMIN] = 1,	 [VSTART] = 17,	 [VSTOP] = 19,	 [VSUSP] = 26, [VREPRINT] = 18,
+		[VDISCARD] = 15, [VWERASE] = 23, [VLNEXT] = 22,
 	};
 
 	*t = (struct termios){
@@ -150,8 +150,8 @@ static void tty_take_if_wanted(struct tty *t, struct file *f)
 {
 	struct session *s = current_session();
 
-	if (!(f->flags & O_NOCTTY) && (f->mode & FILE_READ) && s && current_is_session_leader() && !s->tty &&
-	    !t->session)
+	if (!(f->flags & O_NOCTTY) && (f->mode & FILE_READ) && s && current_is_session_leader() &&
+	    !s->tty && !t->session)
 		set_session(t, s);
 }
 
@@ -367,13 +367,13 @@ static s64 job_get_id(struct file *f, struct tty *t, bool session, u64 arg)
 	return err ? err : put_user(arg, &id);
 }
 
-#define TIOCEXCL 0x540c
-#define TIOCNXCL 0x540d
+#define TIOCEXCL  0x540c
+#define TIOCNXCL  0x540d
 #define TIOCSCTTY 0x540e
 #define TIOCGPGRP 0x540f
 #define TIOCSPGRP 0x5410
 #define TIOCNOTTY 0x5422
-#define TIOCGSID 0x5429
+#define TIOCGSID  0x5429
 
 s64 tty_job_ioctl(struct file *f, struct tty *t, u32 cmd, u64 arg)
 {
@@ -429,7 +429,8 @@ s64 tty_ioctl(struct file *f, u32 cmd, u64 arg)
 	if (tty_file_dead(f))
 		return -EIO;
 	r = tty_job_ioctl(f, t, cmd, arg);
-	return r == -ENOTTY && cmd != TIOCNOTTY && cmd != TIOCGPGRP && cmd != TIOCGSID && cmd != TIOCSPGRP
+	return r == -ENOTTY && cmd != TIOCNOTTY && cmd != TIOCGPGRP && cmd != TIOCGSID &&
+			       cmd != TIOCSPGRP
 		       ? tty_ioctl_common(f, t, cmd, arg)
 		       : r;
 }
@@ -486,8 +487,12 @@ static const struct file_ops console_ops = { .open = console_open, .no_seek = tr
 static const struct file_ops vc_dev_ops = { .open = vc_open, .no_seek = true };
 
 #define DEV(major, minor) ((minor) | (u64)(major) << 8)
-static const struct pseudo_entry tty_entry = { .name = "tty", .mode = S_IFCHR | 0666, .rdev = DEV(TTY_ALT_MAJOR, 0) };
-static const struct pseudo_entry console_entry = { .name = "console", .mode = S_IFCHR | 0600, .rdev = DEV(TTY_ALT_MAJOR, 1) };
+static const struct pseudo_entry tty_entry = { .name = "tty",
+					       .mode = S_IFCHR | 0666,
+					       .rdev = DEV(TTY_ALT_MAJOR, 0) };
+static const struct pseudo_entry console_entry = { .name = "console",
+						   .mode = S_IFCHR | 0600,
+						   .rdev = DEV(TTY_ALT_MAJOR, 1) };
 static struct pseudo_entry vc_entries[VC_COUNT];
 static char vc_names[VC_COUNT][8];
 
@@ -505,7 +510,9 @@ void tty_init(void)
 	for (int i = 0; i < VC_COUNT; i++) {
 		snprintf(vc_names[i], sizeof(vc_names[i]), "tty%d", i);
 		vc_entries[i] = (struct pseudo_entry){
-			.name = vc_names[i], .mode = S_IFCHR | 0620, .rdev = makedev(TTY_MAJOR, i),
+			.name = vc_names[i],
+			.mode = S_IFCHR | 0620,
+			.rdev = makedev(TTY_MAJOR, i),
 		};
 		BUG_ON(devfs_register(&vc_entries[i], DEVFS_HOST));
 	}

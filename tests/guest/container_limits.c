@@ -456,8 +456,8 @@ static int create_container(void)
 {
 	int cid = syscall(SYS_create_container);
 
-	if (cid < 0 && errno == ENOSYS)
-		SKIP("no create_container yet");
+	if (cid < 0 && errno == EOPNOTSUPP)
+		SKIP("/ is not on cowfs"); /* tests/host/disk_root.sh runs it where it is */
 	REQUIRE(cid > 0);
 	return cid;
 }

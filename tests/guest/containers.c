@@ -521,6 +521,45 @@ static void nested(void)
 	gone(sibling);
 }
 
+/* A container's end is that of what runs in those below it. */
+static void nested_end(bool by_itself)
+{
+	pid_t pid, child;
+
+	world();
+	OK(mkdir("r/inner", 0755));
+	int c = spawn();
+	CFORKED(pid, c)
+	{
+		struct container_spec s = spec_of("/inner");
+		int d = OK(syscall(SYS_spawncont, &s, sizeof s));
+		CFORKED(child, d) idle();
+		WORD(0) = d;
+		while (!WORD(1))
+			usleep(1000);
+	}
+	AWAIT(WORD(0));
+	AWAIT(info_of(WORD(0)).pids_current == 1);
+	if (by_itself)
+		WORD(1) = 1;
+	else
+		OK(CSTOP(c));
+	EQ(reap(pid), by_itself ? 0 : 137);
+	AWAIT(info_of(WORD(0)).state == CONTAINER_STOPPED);
+	AWAIT(info_of(WORD(0)).pids_current == 0);
+	gone(c);
+}
+
+static void nested_stop(void)
+{
+	nested_end(false);
+}
+
+static void nested_exit(void)
+{
+	nested_end(true);
+}
+
 /* Depth 8 is the limit. Each level makes the next and lives in it. */
 static void depth(void)
 {
@@ -591,9 +630,9 @@ static void thousand(void)
 }
 
 static const struct tap_case cases[] = {
-	T(life),  T(specifications), T(permission), T(first_process), T(files),
-	T(names), T(processes),	     T(sockets),    T(stopping),      T(nested),
-	T(depth), T(many_at_once),   T(thousand),
+	T(life),	T(specifications), T(permission), T(first_process), T(files),
+	T(names),	T(processes),	   T(sockets),	  T(stopping),	    T(nested),
+	T(nested_stop), T(nested_exit),	   T(depth),	  T(many_at_once),  T(thousand),
 };
 
 int main(int argc, char **argv)

@@ -111,23 +111,24 @@ static void segments_load(struct cpu_arch *a)
 		u64 base;
 	} __packed gdtr = { sizeof(a->gdt) - 1, (u64)a->gdt };
 
-	__asm__ volatile("lgdt %0\n\t"
-			 "pushq %1\n\t"
-			 "leaq 1f(%%rip), %%rax\n\t"
-			 "pushq %%rax\n\t"
-			 "lretq\n"
-			 "1:\tmov %2, %%eax\n\t"
-			 "mov %%eax, %%ss\n\t"
-			 "xor %%eax, %%eax\n\t"
-			 "mov %%eax, %%ds\n\t"
-			 "mov %%eax, %%es\n\t"
-			 "mov %%eax, %%fs\n\t"
-			 "mov %%eax, %%gs\n\t"
-			 "ltr %w3\n\t"
-			 "lldt %%ax" /* 0, from above: none: a selector of the local table is a #GP */
-			 :
-			 : "m"(gdtr), "i"(KERNEL_CS), "i"(KERNEL_SS), "r"(GDT_TSS)
-			 : "rax", "memory");
+	__asm__ volatile(
+		"lgdt %0\n\t"
+		"pushq %1\n\t"
+		"leaq 1f(%%rip), %%rax\n\t"
+		"pushq %%rax\n\t"
+		"lretq\n"
+		"1:\tmov %2, %%eax\n\t"
+		"mov %%eax, %%ss\n\t"
+		"xor %%eax, %%eax\n\t"
+		"mov %%eax, %%ds\n\t"
+		"mov %%eax, %%es\n\t"
+		"mov %%eax, %%fs\n\t"
+		"mov %%eax, %%gs\n\t"
+		"ltr %w3\n\t"
+		"lldt %%ax" /* 0, from above: none: a selector of the local table is a #GP */
+		:
+		: "m"(gdtr), "i"(KERNEL_CS), "i"(KERNEL_SS), "r"(GDT_TSS)
+		: "rax", "memory");
 }
 
 void cpu_load(struct cpu_arch *a)
