@@ -282,11 +282,18 @@ def editing(p):
 
 
 def jobs(p):
-    p.command("sleep 1000", r"sleep 1000$")
-    ok(p.press(CTRL_Z, r"Stopped +sleep 1000"), "^Z stops", p)
+    # a key is pressed only when cat has shown that it is in the foreground: the shell does not survive every
+    # signal between its "fg" and the program's first read
+    p.command("cat", r"cat$")
+    p.type("one\r")
+    p.sees(r"^one\none$")
+    ok(p.press(CTRL_Z, r"Stopped +cat"), "^Z stops", p)
     ok(p.command("jobs", r"\[1\]\+ +Stopped"), "jobs", p)
-    p.command("fg", r"^sleep 1000$")
+    p.command("fg", r"^cat$")
+    p.type("two\r")
+    p.sees(r"^two\ntwo$")
     p.press(CTRL_C, r"^skerry:/#\s*\Z")
+    p.type("clear\r")
     p.quiet()
     ok(p.command("jobs; echo none $?", r"^none 0$") and "Stopped" not in p.screen.text(), "fg, ^C", p)
     p.command("sleep 1000 & cat &", r"cat &$")
