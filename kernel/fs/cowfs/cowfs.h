@@ -223,7 +223,7 @@ int cow_link(struct cow_inode *i, struct cow_inode *dir, const char *name, size_
  * with the last cow_inode_put. */
 int cow_unlink(struct cow_inode *dir, const char *name, size_t len, struct cow_inode *i,
 	       const struct cow_time *now);
-/* target: what `to` stands for now, or NULL; it is replaced (-ENOTEMPTY), or exchanged. */
+/* target: what has the name `to`, or NULL; it is replaced (-ENOTEMPTY), or exchanged. */
 int cow_rename(struct cow_inode *from_dir, const char *from, size_t from_len, struct cow_inode *i,
 	       struct cow_inode *to_dir, const char *to, size_t to_len, struct cow_inode *target,
 	       bool exchange, const struct cow_time *now);
