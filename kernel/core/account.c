@@ -119,18 +119,19 @@ bool account_is_ancestor(const struct account *a, const struct account *b)
 
 /* --- counters --- */
 
-static void counter_add(struct account *a, enum resource what, s64 n)
+/* Returns what is used now. */
+static s64 counter_add(struct account *a, enum resource what, s64 n)
 {
 	s64 old = __atomic_fetch_add(&a->res[what].used, n, __ATOMIC_RELAXED);
 
 	if (!old)
 		account_get(a);
+	return old + n;
 }
 
-static void counter_note_peak(struct account_counter *c)
+/* `now` is of a charge that holds: the counter itself may just contain one that is being refused. */
+static void counter_note_peak(struct account_counter *c, s64 now)
 {
-	s64 now = READ_ONCE(c->used);
-
 	if (now > READ_ONCE(c->peak))
 		WRITE_ONCE(c->peak, now); /* racing with a near equal is fine */
 }
@@ -156,15 +157,14 @@ static struct account *counters_charge_below(struct account *a, struct account *
 {
 	for (struct account *up = a; up != end; up = up->parent) {
 		struct account_counter *c = &up->res[what];
+		s64 now = counter_add(up, what, n);
 
-		counter_add(up, what, n);
-		if (READ_ONCE(c->used) > READ_ONCE(c->max)) {
+		if (now > READ_ONCE(c->max)) {
 			counters_sub(a, up->parent, what, n);
 			return up;
 		}
+		counter_note_peak(c, now);
 	}
-	for (struct account *up = a; up != end; up = up->parent)
-		counter_note_peak(&up->res[what]);
 	return NULL;
 }
 
@@ -347,8 +347,9 @@ void uncharge_below(struct account *a, struct account *top, enum resource what, 
 void charge_force(struct account *a, enum resource what, s64 n)
 {
 	for (; n && a; a = a->parent) {
-		counter_add(a, what, n);
-		counter_note_peak(&a->res[what]);
+		s64 now = counter_add(a, what, n);
+
+		counter_note_peak(&a->res[what], now);
 	}
 }
 
