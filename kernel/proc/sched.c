@@ -63,9 +63,12 @@ static struct task *sched_choose(struct runqueue *rq, struct task *prev, ktime_t
 	bool yielding = rq->yielding;
 
 	rq->yielding = false;
-	if (prev->state != TASK_RUNNABLE || prev == idle ||
-	    unlikely(!sched_allowed(prev, rq->cpu))) /* sched_finish_switch() moves it */
+	if (prev->state != TASK_RUNNABLE || prev == idle)
 		return runqueue_take(rq) ?: idle;
+	if (unlikely(!sched_allowed(prev, rq->cpu))) {
+		rq->evicts = true;
+		return runqueue_take(rq) ?: idle;
+	}
 	first = runqueue_first(rq);
 	if (!first)
 		return prev;
@@ -135,6 +138,8 @@ void schedule(void)
 	rq->running = next;
 	rq->previous = prev;
 	next->sched.on_cpu = true;
+	if (unlikely(!sched_allowed(next, rq->cpu))) /* since it waits here: it leaves at once */
+		task_set_work(next, WORK_RESCHED);
 	next->time_mark = next->sched.slice_start = now;
 	spin_unlock(&rq->lock);
 	sched_tick_arm(rq, tick);
@@ -145,26 +150,26 @@ void schedule(void)
 	sched_finish_switch();
 }
 
+/* prev was left because it may not run here. Whether it may by now does not matter: it has no
+ * queue. */
+static __noinline void sched_evict(struct runqueue *rq, struct task *prev)
+{
+	spin_lock(&rq->lock);
+	rq->evicts = false;
+	__atomic_store_n(&prev->sched.on_cpu, false, __ATOMIC_RELEASE);
+	sched_enqueue(prev, rq, __builtin_ctzll(READ_ONCE(prev->sched.allowed)), JOIN_PREEMPTED);
+}
+
 void sched_finish_switch(void)
 {
 	struct runqueue *rq = runqueue_this();
 	struct task *prev = rq->previous;
 	bool dead = prev->state == TASK_DEAD;
-	bool leaves = unlikely(!sched_allowed(prev, this_cpu()->id));
 
-	if (unlikely(leaves)) {
-		spin_lock(&rq->lock);
-		leaves = prev->state == TASK_RUNNABLE && !prev->sched.on_queue &&
-			 prev->sched.cpu == this_cpu()->id;
+	if (unlikely(rq->evicts))
+		sched_evict(rq, prev);
+	else
 		__atomic_store_n(&prev->sched.on_cpu, false, __ATOMIC_RELEASE);
-		if (leaves)
-			sched_enqueue(prev, rq, __builtin_ctzll(prev->sched.allowed),
-				      JOIN_PREEMPTED);
-		else
-			spin_unlock(&rq->lock);
-	} else {
-		__atomic_store_n(&prev->sched.on_cpu, false, __ATOMIC_RELEASE);
-	}
 	if (unlikely(rq->wake_later))
 		sched_wake_later(rq);
 	if (dead)

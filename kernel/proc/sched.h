@@ -265,6 +265,7 @@ struct runqueue {
 	struct task *running;	  /* R: who has the CPU, or is being switched to */
 	struct task *previous;	  /* own CPU only: who had it, until sched_finish_switch() */
 	bool yielding;		  /* R: the running task steps behind the next */
+	bool evicts;		  /* own CPU only: `previous` may not stay and waits nowhere yet */
 	ktime_t now;		  /* R: when it was last looked at */
 	struct waitq *wake_later; /* own CPU only: to be woken when R is released */
 	struct timer tick;	  /* own CPU only */

@@ -327,6 +327,38 @@ static void cpuset_holds(void)
 	gone(c);
 }
 
+/* Taken away and given back while they are being moved: nobody is forgotten on the way. */
+static void cpuset_flickers(void)
+{
+	enum { TASKS = 6 };
+	pid_t pid[TASKS];
+
+	world();
+	if (get_nprocs() < 2)
+		SKIP("one CPU");
+	int c = spawn();
+	for (int i = 0; i < TASKS; i++) {
+		CFORKED(pid[i], c)
+		for (;;)
+			WORD(i)++;
+	}
+	for (int round = 0; round < 10; round++) {
+		int before[TASKS];
+
+		for (int i = 0; i < 300; i++)
+			OK(control_set(c, "cpuset.cpus", i % 2 ? "\n" : i % 4 ? "0" : "1"));
+		for (int i = 0; i < TASKS; i++)
+			before[i] = WORD(i);
+		for (int i = 0; i < TASKS; i++)
+			while (WORD(i) == before[i])
+				nap(1);
+	}
+	OK(CSTOP(c));
+	for (int i = 0; i < TASKS; i++)
+		reap(pid[i]);
+	gone(c);
+}
+
 static void cpuset_nests(void)
 {
 	pid_t pid;
@@ -663,13 +695,11 @@ static void manager_writes_nonsense(void)
 }
 
 static const struct tap_case cases[] = {
-	T(defaults),	    T(values),
-	T(from_inside),	    T(during_destruction),
-	T(max_and_kill),    T(max_and_locks),
-	T(cpuset_holds),    T(cpuset_nests),
-	T(policies),	    T(realtime_inside),
-	T(states),	    T(manager_descriptor),
-	T(manager_chooses), T(manager_writes_nonsense),
+	T(defaults),	       T(values),	   T(from_inside),
+	T(during_destruction), T(max_and_kill),	   T(max_and_locks),
+	T(cpuset_holds),       T(cpuset_nests),	   T(cpuset_flickers),
+	T(policies),	       T(realtime_inside), T(states),
+	T(manager_descriptor), T(manager_chooses), T(manager_writes_nonsense),
 };
 
 int main(int argc, char **argv)

@@ -122,7 +122,7 @@ static void load(unsigned cpu)
 
 static void test_load(void)
 {
-	bool exact = true;
+	bool exact = true, peaks = true;
 
 	for (int i = 0; i < ACCOUNTS; i++) {
 		must(!account_create(i ? accounts[(i - 1) / 2] : &account_root, &accounts[i]),
@@ -136,6 +136,9 @@ static void test_load(void)
 	ok(exact && memory(&account_root) == shadow[0],
 	   "%d CPUs: all counters are exact at the end", CPUS);
 	ok(refused > 0, "limits were reached (%lu times) and never exceeded", refused);
+	for (int i = 0; i < ACCOUNTS; i++)
+		peaks &= accounts[i]->res[RES_MEMORY].peak <= limit[i];
+	ok(peaks, "nor does a peak show a charge that was refused");
 	for (int i = ACCOUNTS; i--;) {
 		s64 own = shadow[i];
 		for (int j = 2 * i + 1; j <= 2 * i + 2 && j < ACCOUNTS; j++)
