@@ -48,6 +48,7 @@ enum lock_rank {
 	RANK_NOTIFY, /* one manager's queue of held calls (container/notify.c) */
 	RANK_UNIX,   /* AF_UNIX sockets, then the table of abstract names */
 	RANK_UNIX_NAMES,
+	RANK_UNIX_RIGHTS,    /* which sockets carry sockets (net/unix_queue.c) */
 	RANK_NAMECACHE,	     /* dentry->lock: children */
 	RANK_NAMECACHE_HASH, /* a bucket of names */
 	RANK_NAMECACHE_LRU,

@@ -10,8 +10,8 @@
  * -ECONNRESET if it had sent what was never read) and drops what is queued.
  *
  * Locks: u->lock guards the state; copying happens outside it. Never two locks
- * but in unix_join(), by address. u->reader and u->writer are held while their holder
- * waits for the other side, so they are taken killably.
+ * but in unix_join(), by address. u->connecting is held while its holder waits for
+ * a listener, so it is taken killably.
  */
 #include "net/unix.h"
 #include "core/errno.h"
@@ -44,8 +44,8 @@ int unix_create(int type, int protocol, struct socket **out)
 	list_init(&u->pending_node);
 	waitq_init(&u->readable);
 	waitq_init(&u->writable);
-	mutex_init(&u->reader, RANK_SOCKET);
-	mutex_init(&u->writer, RANK_SOCKET);
+	turn_init(&u->receiving);
+	mutex_init(&u->connecting, RANK_SOCKET);
 	*out = &u->socket;
 	return 0;
 }

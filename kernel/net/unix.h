@@ -3,6 +3,7 @@
 #ifndef NET_UNIX_H
 #define NET_UNIX_H
 
+#include "core/turn.h"
 #include "net/socket.h"
 
 #define UNIX_PATH_MAX 108
@@ -11,6 +12,7 @@
 struct unix_chunk {
 	struct list node;
 	u32 length, taken;
+	u32 sockets; /* of the files in `ancillary`; once it is queued: rights_lock */
 	struct ancillary ancillary;
 	char data[];
 };
@@ -32,7 +34,9 @@ struct unix_socket {
 	struct list pending_node;
 	u32 pending_count, backlog;	 /* U */
 	struct waitq readable, writable; /* U */
-	struct mutex reader, writer;	 /* whole receives and sends */
+	struct turn receiving;		 /* a whole receive, but not while it waits for data */
+	struct mutex connecting;	 /* one connect at a time */
+	u32 carried;			 /* rights_lock: sockets in the queue */
 	/* Its name: constant once set, under U. */
 	struct sockaddr_any name;
 	u32 name_length;	     /* 0: unbound */

@@ -107,7 +107,7 @@ int unix_connect(struct socket *s, const struct sockaddr_any *a, u32 length, boo
 		socket_put(&l->socket);
 		return READ_ONCE(u->state) == UNIX_CONNECTED ? -EISCONN : -EINVAL;
 	}
-	err = mutex_lock_killable(&u->writer); /* one connect at a time */
+	err = mutex_lock_killable(&u->connecting);
 	if (err) {
 		socket_put(&l->socket);
 		return err;
@@ -116,7 +116,7 @@ int unix_connect(struct socket *s, const struct sockaddr_any *a, u32 length, boo
 				   : -EISCONN;
 	if (!err)
 		err = listener_enqueue(l, u);
-	mutex_unlock(&u->writer);
+	mutex_unlock(&u->connecting);
 	socket_put(&l->socket);
 	return err;
 }

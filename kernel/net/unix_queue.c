@@ -6,9 +6,10 @@
  * holds what went along with the first byte. A receive does not go past a change of
  * sender or a chunk with descriptors.
  *
- * Open files travel inside chunks (SCM_RIGHTS). A socket that travels in its own
- * queue would never be freed: sending a socket of this family over this family
- * is limited to one level (doc/abi.md), so cycles cannot be made.
+ * Open files travel inside chunks (SCM_RIGHTS). Sockets that wait in each other's
+ * queues and are closed everywhere else would never be freed. So a socket in whose
+ * queue there are sockets is not sent itself (doc/abi.md): the last step of any such
+ * circle is refused. rights_lock makes the look and the step one.
  */
 #include "net/unix.h"
 #include "core/errno.h"
@@ -22,6 +23,8 @@
 #define CHUNK_MAX 32768
 #define SIGPIPE	  13
 
+static spinlock_t rights_lock = SPINLOCK_INIT(RANK_UNIX_RIGHTS);
+
 void unix_chunk_free(struct unix_chunk *c)
 {
 	ancillary_drop(&c->ancillary);
@@ -30,7 +33,36 @@ void unix_chunk_free(struct unix_chunk *c)
 
 /* --- sending --- */
 
-/* Appends c to p's queue, waiting for room: -EPIPE, -EAGAIN, -ERESTARTSYS. */
+/* c's sockets go into p's queue, whose lock is held: 0, -ETOOMANYREFS. */
+static int rights_enter(struct unix_socket *p, struct unix_chunk *c)
+{
+	int err = 0;
+
+	if (!c->sockets)
+		return 0;
+	spin_lock(&rights_lock);
+	for (u32 i = 0; i < c->ancillary.file_count && !err; i++) {
+		struct socket *s = file_socket(c->ancillary.files[i]);
+		struct unix_socket *u = s && s->family == AF_UNIX ? unix_of(s) : NULL;
+
+		if (u && (u->carried || u == p || READ_ONCE(u->state) == UNIX_LISTENING))
+			err = -ETOOMANYREFS;
+	}
+	if (!err)
+		p->carried += c->sockets;
+	spin_unlock(&rights_lock);
+	return err;
+}
+
+static void rights_leave(struct unix_socket *p, struct unix_chunk *c)
+{
+	spin_lock(&rights_lock);
+	p->carried -= c->sockets;
+	c->sockets = 0;
+	spin_unlock(&rights_lock);
+}
+
+/* Appends c to p's queue, waiting for room: -EPIPE, -EAGAIN, -ERESTARTSYS, -ETOOMANYREFS. */
 static int chunk_deliver(struct unix_socket *u, struct unix_socket *p, struct unix_chunk *c,
 			 bool wait, ktime_t deadline)
 {
@@ -47,6 +79,8 @@ static int chunk_deliver(struct unix_socket *u, struct unix_socket *p, struct un
 						 deadline)
 				   : -EAGAIN;
 	}
+	if (!err)
+		err = rights_enter(p, c);
 	if (!err) {
 		list_append(&p->queue, &c->node);
 		p->queued += c->length;
@@ -54,30 +88,6 @@ static int chunk_deliver(struct unix_socket *u, struct unix_socket *p, struct un
 	}
 	spin_unlock(&p->lock);
 	return unix_wait_result(err, deadline);
-}
-
-/* Unix sockets do not travel in unix sockets more than one deep: no cycles. */
-static int ancillary_check(struct unix_socket *from, const struct ancillary *a)
-{
-	for (u32 i = 0; i < a->file_count; i++) {
-		struct socket *s = file_socket(a->files[i]);
-		struct unix_chunk *c;
-		struct unix_socket *u;
-		bool carries = false;
-
-		if (!s || s->family != AF_UNIX)
-			continue;
-		u = unix_of(s);
-		spin_lock(&u->lock);
-		list_for_each (c, &u->queue, node)
-			for (u32 k = 0; k < c->ancillary.file_count; k++)
-				carries |= file_socket(c->ancillary.files[k]) != NULL;
-		spin_unlock(&u->lock);
-		if (carries || u == from || u == READ_ONCE(from->peer) ||
-		    READ_ONCE(u->state) == UNIX_LISTENING)
-			return -ETOOMANYREFS;
-	}
-	return 0;
 }
 
 static int chunk_create(struct unix_socket *u, struct message *m, struct unix_chunk **out)
@@ -111,6 +121,11 @@ static void chunk_attach(struct unix_chunk *c, struct message *m)
 		return;
 	c->ancillary.files = a->files;
 	c->ancillary.file_count = a->file_count;
+	for (u32 i = 0; i < a->file_count; i++) {
+		struct socket *s = file_socket(a->files[i]);
+
+		c->sockets += s && s->family == AF_UNIX;
+	}
 	if (a->has_cred)
 		c->ancillary.cred = a->cred;
 	a->files = NULL;
@@ -164,18 +179,8 @@ s64 unix_send(struct socket *s, struct message *m, bool wait)
 		return READ_ONCE(u->state) == UNIX_CONNECTED ? -EISCONN : -EOPNOTSUPP;
 	if (READ_ONCE(u->state) != UNIX_CONNECTED)
 		return -ENOTCONN;
-	n = m->ancillary ? ancillary_check(u, m->ancillary) : 0;
-	if (n)
-		return n;
 	p = unix_peer_get(u);
-	n = -EPIPE;
-	if (p && !READ_ONCE(u->no_send)) {
-		n = mutex_lock_killable(&u->writer);
-		if (!n) {
-			n = send_chunks(u, p, m, wait);
-			mutex_unlock(&u->writer);
-		}
-	}
+	n = p && !READ_ONCE(u->no_send) ? send_chunks(u, p, m, wait) : -EPIPE;
 	if (p)
 		socket_put(&p->socket);
 	if (n == -EPIPE && !(m->flags & MSG_NOSIGNAL))
@@ -185,9 +190,31 @@ s64 unix_send(struct socket *s, struct message *m, bool wait)
 
 /* --- receiving --- */
 
-/* Waits for a chunk; NULL at the end of the stream. */
-static int chunk_wait(struct unix_socket *u, bool wait, ktime_t deadline, struct unix_chunk **out)
+/* One receive. It has the turn while it copies, and lets others have theirs while it waits. */
+struct receiver {
+	struct unix_socket *u;
+	struct message *m;
+	ktime_t deadline;
+	bool has_turn;
+};
+
+/* U held. */
+static int receiver_sleep(struct receiver *r, ktime_t deadline)
 {
+	struct unix_socket *u = r->u;
+	int err, turn;
+
+	turn_give(&u->receiving);
+	err = waitq_sleep(&u->readable, &u->lock, SLEEP_INTERRUPTIBLE, deadline);
+	turn = turn_take(&u->receiving, &u->lock, SLEEP_KILLABLE); /* nobody waits for data in it */
+	r->has_turn = !turn;
+	return err ? err : turn;
+}
+
+/* Waits for a chunk; NULL at the end of the stream. */
+static int chunk_wait(struct receiver *r, bool wait, ktime_t deadline, struct unix_chunk **out)
+{
+	struct unix_socket *u = r->u;
 	int err = 0;
 
 	*out = NULL;
@@ -199,9 +226,7 @@ static int chunk_wait(struct unix_socket *u, bool wait, ktime_t deadline, struct
 		} else if (!u->peer || u->no_receive) {
 			break;
 		} else {
-			err = wait ? waitq_sleep(&u->readable, &u->lock, SLEEP_INTERRUPTIBLE,
-						 deadline)
-				   : -EAGAIN;
+			err = wait ? receiver_sleep(r, deadline) : -EAGAIN;
 		}
 	}
 	if (!err && !list_empty(&u->queue))
@@ -217,7 +242,7 @@ static bool same_sender(const struct ancillary *a, const struct ancillary *b)
 }
 
 /* Hands over what goes along with c; with MSG_PEEK, copies of the files. */
-static void receive_ancillary(struct unix_chunk *c, struct message *m)
+static void receive_ancillary(struct unix_socket *u, struct unix_chunk *c, struct message *m)
 {
 	struct ancillary *a = m->ancillary, *from = &c->ancillary;
 
@@ -231,6 +256,8 @@ static void receive_ancillary(struct unix_chunk *c, struct message *m)
 		a->file_count = from->file_count;
 		from->files = NULL;
 		from->file_count = 0;
+		if (c->sockets)
+			rights_leave(u, c);
 		return;
 	}
 	a->files =
@@ -251,11 +278,14 @@ static void chunk_consume(struct unix_socket *u, struct unix_chunk *c, u32 n)
 		list_remove(&c->node);
 	waitq_wake_all(&u->writable, POLLOUT | POLLWRNORM);
 	spin_unlock(&u->lock);
-	if (empty)
+	if (empty) {
+		if (c->sockets)
+			rights_leave(u, c);
 		unix_chunk_free(c);
+	}
 }
 
-/* The chunk after c, or NULL. The reader's mutex keeps c in place. */
+/* The chunk after c, or NULL. The turn keeps c in place. */
 static struct unix_chunk *chunk_after(struct unix_socket *u, struct unix_chunk *c)
 {
 	struct unix_chunk *next = NULL;
@@ -267,9 +297,10 @@ static struct unix_chunk *chunk_after(struct unix_socket *u, struct unix_chunk *
 	return next;
 }
 
-static s64 receive_chunks(struct unix_socket *u, struct message *m, bool wait)
+static s64 receive_chunks(struct receiver *r, bool wait)
 {
-	ktime_t deadline = unix_deadline_of(u->socket.receive_timeout);
+	struct unix_socket *u = r->u;
+	struct message *m = r->m;
 	bool peek = m->flags & MSG_PEEK, all = (m->flags & MSG_WAITALL) && !peek;
 	struct unix_chunk *c = NULL;
 	struct ancillary first = { 0 };
@@ -282,7 +313,7 @@ static s64 receive_chunks(struct unix_socket *u, struct message *m, bool wait)
 		if (peek && c)
 			c = chunk_after(u, c);
 		else
-			err = chunk_wait(u, wait && (!done || all), done && !all ? 0 : deadline,
+			err = chunk_wait(r, wait && (!done || all), done && !all ? 0 : r->deadline,
 					 &c);
 		if (err || !c)
 			return done ? done : err;
@@ -295,7 +326,7 @@ static s64 receive_chunks(struct unix_socket *u, struct message *m, bool wait)
 			return done ? done : n;
 		if (!done) {
 			first.cred = c->ancillary.cred;
-			receive_ancillary(c, m);
+			receive_ancillary(u, c, m);
 		}
 		done += n;
 		if (!peek)
@@ -309,6 +340,7 @@ static s64 receive_chunks(struct unix_socket *u, struct message *m, bool wait)
 s64 unix_receive(struct socket *s, struct message *m, bool wait)
 {
 	struct unix_socket *u = unix_of(s);
+	struct receiver r = { u, m, unix_deadline_of(s->receive_timeout), true };
 	s64 n;
 
 	if (m->flags & MSG_OOB)
@@ -316,17 +348,23 @@ s64 unix_receive(struct socket *s, struct message *m, bool wait)
 	if (READ_ONCE(u->state) == UNIX_NEW || READ_ONCE(u->state) == UNIX_LISTENING)
 		return -EINVAL;
 	m->name_length = 0;
-	n = mutex_lock_killable(&u->reader);
+	spin_lock(&u->lock);
+	n = turn_take(&u->receiving, &u->lock, SLEEP_INTERRUPTIBLE);
+	spin_unlock(&u->lock);
 	if (n)
 		return n;
 	if (m->uio->left) {
-		n = receive_chunks(u, m, wait);
+		n = receive_chunks(&r, wait);
 	} else { /* nothing is wanted, but there must be something */
 		struct unix_chunk *c;
 
-		n = chunk_wait(u, wait, unix_deadline_of(s->receive_timeout), &c);
+		n = chunk_wait(&r, wait, r.deadline, &c);
 	}
-	mutex_unlock(&u->reader);
+	if (r.has_turn) {
+		spin_lock(&u->lock);
+		turn_give(&u->receiving);
+		spin_unlock(&u->lock);
+	}
 	return n;
 }
 

@@ -439,6 +439,28 @@ size_t tty_input_room(struct tty *t)
 	return room;
 }
 
+/* --- turns: whose holder may wait for what somebody types, or for the driver --- */
+
+static int turn_begin(struct file *f, struct tty *t, struct turn *turn)
+{
+	int err = 0;
+
+	spin_lock(&t->lock);
+	if (!(f->flags & O_NONBLOCK))
+		err = turn_take(turn, &t->lock, SLEEP_INTERRUPTIBLE);
+	else if (!turn_try(turn))
+		err = -EAGAIN;
+	spin_unlock(&t->lock);
+	return err;
+}
+
+static void turn_end(struct tty *t, struct turn *turn)
+{
+	spin_lock(&t->lock);
+	turn_give(turn);
+	spin_unlock(&t->lock);
+}
+
 /* --- reading --- */
 
 /* Takes up to n bytes of one line; *end: its end was reached. L is held. */
@@ -538,7 +560,7 @@ s64 ldisc_read(struct file *f, struct tty *t, struct uio *u)
 
 	if (n || !u->left)
 		return n;
-	n = mutex_lock_killable(&t->reader); /* its holder waits for what somebody types */
+	n = turn_begin(f, t, &t->reading);
 	if (n)
 		return n;
 	spin_lock(&t->lock);
@@ -546,7 +568,7 @@ s64 ldisc_read(struct file *f, struct tty *t, struct uio *u)
 	spin_unlock(&t->lock);
 	if (!n)
 		n = read_chunks(t, u);
-	mutex_unlock(&t->reader);
+	turn_end(t, &t->reading);
 	if (t->ops->input_room)
 		t->ops->input_room(t);
 	return n;
@@ -607,7 +629,7 @@ s64 ldisc_write(struct file *f, struct tty *t, struct uio *u)
 	s64 total = 0, err = flag(t, TOSTOP) ? tty_check_background(t, SIGTTOU) : 0;
 
 	if (!err)
-		err = mutex_lock_killable(&t->writer); /* its holder waits for the driver */
+		err = turn_begin(f, t, &t->writing);
 	if (err)
 		return err;
 	while (u->left && !err) {
@@ -621,7 +643,7 @@ s64 ldisc_write(struct file *f, struct tty *t, struct uio *u)
 		err = write_chunk(f, t, chunk, n, &done);
 		total += done;
 	}
-	mutex_unlock(&t->writer);
+	turn_end(t, &t->writing);
 	return total ? total : err;
 }
 

@@ -57,8 +57,8 @@ int tty_init_object(struct tty *t, const struct tty_ops *ops, u64 rdev, void *pr
 	termios_default(&t->termios, t->ops->iflag);
 	waitq_init(&t->readable);
 	waitq_init(&t->writable);
-	mutex_init(&t->reader, RANK_TTY_LOCK);
-	mutex_init(&t->writer, RANK_TTY_LOCK);
+	turn_init(&t->reading);
+	turn_init(&t->writing);
 	return 0;
 }
 

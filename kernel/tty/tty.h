@@ -12,6 +12,7 @@
 #define TTY_TTY_H
 
 #include "core/job.h"
+#include "core/turn.h"
 #include "core/wait.h"
 #include "fs/vfs.h"
 
@@ -119,7 +120,7 @@ struct tty {
 	bool stopped;			 /* L: ^S or TCOOFF */
 	bool literal;			 /* L: ^V: the next character is data */
 	struct waitq readable, writable; /* L */
-	struct mutex reader, writer;	 /* whole reads and writes; RANK_FILE_POS */
+	struct turn reading, writing;	 /* whole reads and writes */
 };
 
 /* --- for drivers --- */

@@ -669,10 +669,37 @@ static void killed_in_line(void)
 	close_pty();
 }
 
+/* Nor does it hold up one who does not want to wait, or who gets a signal. */
+static void waiting_in_line(void)
+{
+	struct sigaction act = { .sa_handler = note };
+	struct itimerval soon = { { 0, 0 }, { 0, 20000 } };
+	char c;
+	pid_t pid;
+
+	open_pty();
+	modes(0, ICANON, 1, 0);
+	FORKED(pid)
+	{
+		EQ(read(slave, &c, 1), 1);
+	}
+	await_asleep(pid);
+	int fd = OK(open(slave_name, O_RDWR | O_NOCTTY | O_NONBLOCK));
+	ERR(read(fd, &c, 1), EAGAIN);
+	OK(sigaction(SIGALRM, &act, NULL));
+	OK(setitimer(ITIMER_REAL, &soon, NULL));
+	ERR(read(slave, &c, 1), EINTR);
+	alarm(TAP_SECONDS);
+	type("x");
+	EQ(reap(pid), 0);
+	close(fd);
+	close_pty();
+}
+
 static const struct tap_case cases[] = {
-	T(opening),	T(default_modes), T(lines),	     T(echo),	T(raw),
-	T(signal_keys), T(controlling),	  T(job_control),    T(hangup), T(window_size),
-	T(other_calls), T(shell),	  T(killed_in_line),
+	T(opening),	T(default_modes), T(lines),	     T(echo),		T(raw),
+	T(signal_keys), T(controlling),	  T(job_control),    T(hangup),		T(window_size),
+	T(other_calls), T(shell),	  T(killed_in_line), T(waiting_in_line)
 };
 
 int main(int argc, char **argv)

@@ -602,11 +602,87 @@ static void killed_in_line(void)
 	close(s[1]);
 }
 
+static void on_alarm(int sig) {}
+
+/* Nor does it hold up one who does not want to wait, has a time-out, or gets a signal. */
+static void waiting_in_line(void)
+{
+	struct sigaction act = { .sa_handler = on_alarm };
+	struct itimerval soon = { { 0, 0 }, { 0, 20000 } };
+	struct timeval brief = { 0, 20000 };
+	int sv[2];
+	pid_t pid;
+
+	pair(sv);
+	FORKED(pid)
+	{
+		EQ(recv(sv[0], buffer, 6, MSG_WAITALL), 6);
+	}
+	await_asleep(pid);
+	ERR(recv(sv[0], buffer, 1, MSG_DONTWAIT), EAGAIN);
+	OK(sigaction(SIGALRM, &act, NULL));
+	OK(setitimer(ITIMER_REAL, &soon, NULL));
+	ERR(recv(sv[0], buffer, 1, 0), EINTR);
+	OK(setsockopt(sv[0], SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof brief));
+	ERR(recv(sv[0], buffer, 1, 0), EAGAIN);
+	EQ(send(sv[1], "abc", 3, 0), 3);
+	await_asleep(pid);
+	EQ(send(sv[1], "def", 3, 0), 3);
+	EQ(reap(pid), 0);
+	close2(sv);
+	alarm(TAP_SECONDS);
+}
+
+/* Two that are sent into each other at the same moment: one is refused, or nobody could free them.
+ */
+static void circles(void)
+{
+	for (int round = 0; round < 300; round++) {
+		int a[2], b[2];
+		pid_t pid[2];
+
+		pair(a);
+		pair(b);
+		WORD(0) = 0;
+		for (int i = 0; i < 2; i++) {
+			FORKED(pid[i])
+			{
+				__atomic_add_fetch(&WORD(0), 1, __ATOMIC_SEQ_CST);
+				while (WORD(0) < 2)
+					;
+				send_with(i ? a[1] : b[1], SCM_RIGHTS, i ? b : a, 4);
+			}
+		}
+		close2(a);
+		close2(b);
+		EQ(reap(pid[0]), 0);
+		EQ(reap(pid[1]), 0);
+	}
+	/* a long chain is no circle, and falls in one go */
+	int end = -1, last = -1;
+	for (int i = 0; i < 3000; i++) {
+		int sv[2];
+
+		pair(sv);
+		if (end >= 0) {
+			EQ(send_with(last, SCM_RIGHTS, sv, 4), 1);
+			close(sv[0]);
+			close(last);
+		} else {
+			end = sv[0];
+		}
+		last = sv[1];
+	}
+	close(last);
+	close(end);
+}
+
 static const struct tap_case cases[] = {
-	T(creation),	T(pairs),	  T(sigpipe),
-	T(named),	T(abstract),	  T(backlog),
-	T(credentials), T(shutting_down), T(passing_descriptors),
-	T(options),	T(polling),	  T(killed_in_line),
+	T(creation),	    T(pairs),	      T(sigpipe),
+	T(named),	    T(abstract),      T(backlog),
+	T(credentials),	    T(shutting_down), T(passing_descriptors),
+	T(options),	    T(polling),	      T(killed_in_line),
+	T(waiting_in_line), T(circles),
 };
 
 int main(int argc, char **argv)
