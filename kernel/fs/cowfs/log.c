@@ -87,6 +87,29 @@ static void take_extent(struct log_write *w, struct cow_buf *b, u64 index)
 	w->data[w->count] = b->data;
 }
 
+static bool gather(struct log_write *w, const struct cow_ptr *p, u32 level, u64 index);
+
+/* Does a record name all that is new at or below this open block? */
+static bool is_told(struct cow_fs *fs, u64 addr, u32 level)
+{
+	u32 flags = cow_buf_flags(fs, addr);
+
+	return flags && (level ? !(flags & COW_BUF_NEWS) : flags & COW_BUF_LOGGED);
+}
+
+/* The news below a block of pointers. Once taken, they are none. */
+static bool gather_below(struct log_write *w, struct cow_buf *b, u32 level, u64 index)
+{
+	const struct cow_map *map = cow_buf_data(b);
+	bool good = true;
+
+	for (u32 n = 0; good && n < COW_FANOUT; n++)
+		good = gather(w, &map->ptr[n], level - 1, index << COW_FANOUT_SHIFT | n);
+	if (good && w->record)
+		cow_buf_clear(b, COW_BUF_NEWS);
+	return good;
+}
+
 /*
  * Blocks of data below *p that are dirty and that no record names: counted in w->count and, once
  * there is room for them, taken. False: a dirty block is not in memory, which must not be; then the
@@ -97,17 +120,15 @@ static bool gather(struct log_write *w, const struct cow_ptr *p, u32 level, u64 
 	struct cow_buf *b;
 	bool good = true;
 
-	if (p->addr <= COW_ADDR_RESERVED || p->birth <= cow_load(&w->fs->sealed_birth))
+	if (p->addr <= COW_ADDR_RESERVED || p->birth <= cow_load(&w->fs->sealed_birth) ||
+	    is_told(w->fs, p->addr, level))
 		return true;
 	b = cow_buf_peek(w->fs, p->addr);
 	if (!b)
 		return false;
 	if (level) {
-		const struct cow_map *map = cow_buf_data(b);
-
-		for (u32 n = 0; good && n < COW_FANOUT; n++)
-			good = gather(w, &map->ptr[n], level - 1, index << COW_FANOUT_SHIFT | n);
-	} else if (!(b->flags & COW_BUF_LOGGED) && index < w->end) {
+		good = gather_below(w, b, level, index);
+	} else if (index < w->end) {
 		if (w->record && w->count < w->room) {
 			take_extent(w, b, index);
 			b = NULL;
