@@ -328,6 +328,7 @@ struct replay {
 	void *data;
 	u64 at, sequence; /* where the next record would be */
 	u64 records;
+	bool half; /* behind those is one whose blocks are not all there */
 };
 
 static int read_block(struct replay *r, u64 addr)
@@ -462,6 +463,7 @@ static int read_log(struct replay *r)
 		err = check_extents(r, &e->record);
 		if (!err)
 			err = claim(r->fs, &e->record);
+		r->half = err == 1;
 		if (err)
 			return err < 0 ? err : 0;
 		e->claimed = true;
@@ -638,8 +640,11 @@ int cow_log_replay(struct cow_fs *fs)
 		r.first = next;
 	}
 	cow_page_put(r.page);
-	/* Records that came to nothing are in the way of new ones all the same: the commit makes
-	 * them void. */
-	fs->log_next = r.at;
-	return err ? err : r.records != 0;
+	/*
+	 * Records that came to nothing are in the way of new ones all the same: the commit makes
+	 * them void. So it does with one that lacks blocks, which somebody might write there before
+	 * the next commit: it must not count then.
+	 */
+	fs->log_next = r.at + r.half;
+	return err ? err : r.records || r.half;
 }
