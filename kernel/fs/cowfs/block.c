@@ -289,8 +289,10 @@ static int make_copy(struct cow_volume *v, struct cow_ptr *p, struct cow_shape s
 		err = make_new(v, p, s, flags, page, out);
 	if (err)
 		return err;
-	if (old && !page)
+	if (old && !page) {
 		cow_copy_block((*out)->data, old->data);
+		cow_buf_set(*out, old->flags & COW_BUF_NEWS); /* a clone has the old one */
+	}
 	if (count > 1 && old && has_children(s))
 		leave_shared(fs, &was, s, old, reserved);
 	else

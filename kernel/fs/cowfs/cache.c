@@ -225,6 +225,19 @@ struct cow_buf *cow_buf_peek(struct cow_fs *fs, u64 addr)
 	return b;
 }
 
+u32 cow_buf_flags(struct cow_fs *fs, u64 addr)
+{
+	struct cow_bucket *k = bucket_of(fs, addr);
+	struct cow_buf *b;
+	u32 flags;
+
+	cow_spin_lock(&k->lock);
+	b = chain_find(k, addr);
+	flags = b ? b->flags : 0;
+	cow_spin_unlock(&k->lock);
+	return flags;
+}
+
 /*
  * A buffer to be read into, in the table, counted, its io lock held: 0; 1 if it was there already
  * (counted, perhaps still being read). Two readers of one block: the second finds the first's.
@@ -544,7 +557,8 @@ void cow_cache_commit_done(struct cow_fs *fs)
 		cow_spin_unlock(&fs->dirty_lock);
 		cow_page_clean(b->page);
 		lru_add(fs, b);
-		cow_buf_clear(b, COW_BUF_DIRTY | COW_BUF_SEALED | COW_BUF_LOGGED | COW_BUF_SHARED);
+		cow_buf_clear(b, COW_BUF_DIRTY | COW_BUF_SEALED | COW_BUF_LOGGED | COW_BUF_SHARED |
+					 COW_BUF_NEWS);
 	}
 	fs->sealed_count = 0;
 }

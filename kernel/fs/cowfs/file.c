@@ -181,7 +181,8 @@ int cow_file_slot(struct cow_inode *i, u64 index, struct cow_buf **map, struct c
 	struct cow_root root = cow_file_root(&i->rec);
 	int err;
 
-	if (likely(has_map(i, index))) {
+	/* without COW_BUF_NEWS the blocks above it need it, too */
+	if (likely(has_map(i, index) && i->map->flags & COW_BUF_NEWS)) {
 		cow_buf_get(i->map);
 		if (unlikely(i->map->flags & COW_BUF_SUMMED))
 			cow_buf_clear(i->map, COW_BUF_SUMMED);

@@ -91,6 +91,7 @@ struct cow_buf {
 #define COW_BUF_ERROR	BIT(8) /* could not be read */
 #define COW_BUF_HASHED	BIT(9)
 #define COW_BUF_USED	BIT(10) /* since the LRU last looked */
+#define COW_BUF_NEWS	BIT(11) /* a file's block of pointers: data below it may wait for a record */
 
 struct cow_fs; /* below */
 int cow_cache_init(struct cow_fs *fs);
@@ -100,6 +101,9 @@ int cow_buf_read(struct cow_fs *fs, const struct cow_ptr *p, struct cow_shape s,
 		 struct cow_buf **out);
 /* Only if it is in memory and valid; or NULL. Counted. */
 struct cow_buf *cow_buf_peek(struct cow_fs *fs, u64 addr);
+/* The flags of what is in memory for addr, or 0. What they say holds as long as the caller's lock
+ * keeps it so. */
+u32 cow_buf_flags(struct cow_fs *fs, u64 addr);
 /* Brings n blocks into memory, in few large requests where they lie side by side. Errors are for
  * cow_buf_read to find. n <= COW_PREFETCH_MAX. */
 #define COW_PREFETCH_MAX 64u

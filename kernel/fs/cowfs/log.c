@@ -87,6 +87,29 @@ static void take_extent(struct log_write *w, struct cow_buf *b, u64 index)
 	w->data[w->count] = b->data;
 }
 
+static bool gather(struct log_write *w, const struct cow_ptr *p, u32 level, u64 index);
+
+/* Does a record name all that is new at or below this open block? */
+static bool is_told(struct cow_fs *fs, u64 addr, u32 level)
+{
+	u32 flags = cow_buf_flags(fs, addr);
+
+	return flags && (level ? !(flags & COW_BUF_NEWS) : flags & COW_BUF_LOGGED);
+}
+
+/* The news below a block of pointers. Once taken, they are none. */
+static bool gather_below(struct log_write *w, struct cow_buf *b, u32 level, u64 index)
+{
+	const struct cow_map *map = cow_buf_data(b);
+	bool good = true;
+
+	for (u32 n = 0; good && n < COW_FANOUT; n++)
+		good = gather(w, &map->ptr[n], level - 1, index << COW_FANOUT_SHIFT | n);
+	if (good && w->record)
+		cow_buf_clear(b, COW_BUF_NEWS);
+	return good;
+}
+
 /*
  * Blocks of data below *p that are dirty and that no record names: counted in w->count and, once
  * there is room for them, taken. False: a dirty block is not in memory, which must not be; then the
@@ -97,17 +120,15 @@ static bool gather(struct log_write *w, const struct cow_ptr *p, u32 level, u64 
 	struct cow_buf *b;
 	bool good = true;
 
-	if (p->addr <= COW_ADDR_RESERVED || p->birth <= cow_load(&w->fs->sealed_birth))
+	if (p->addr <= COW_ADDR_RESERVED || p->birth <= cow_load(&w->fs->sealed_birth) ||
+	    is_told(w->fs, p->addr, level))
 		return true;
 	b = cow_buf_peek(w->fs, p->addr);
 	if (!b)
 		return false;
 	if (level) {
-		const struct cow_map *map = cow_buf_data(b);
-
-		for (u32 n = 0; good && n < COW_FANOUT; n++)
-			good = gather(w, &map->ptr[n], level - 1, index << COW_FANOUT_SHIFT | n);
-	} else if (!(b->flags & COW_BUF_LOGGED) && index < w->end) {
+		good = gather_below(w, b, level, index);
+	} else if (index < w->end) {
 		if (w->record && w->count < w->room) {
 			take_extent(w, b, index);
 			b = NULL;
@@ -307,6 +328,7 @@ struct replay {
 	void *data;
 	u64 at, sequence; /* where the next record would be */
 	u64 records;
+	bool half; /* behind those is one whose blocks are not all there */
 };
 
 static int read_block(struct replay *r, u64 addr)
@@ -441,6 +463,7 @@ static int read_log(struct replay *r)
 		err = check_extents(r, &e->record);
 		if (!err)
 			err = claim(r->fs, &e->record);
+		r->half = err == 1;
 		if (err)
 			return err < 0 ? err : 0;
 		e->claimed = true;
@@ -617,8 +640,11 @@ int cow_log_replay(struct cow_fs *fs)
 		r.first = next;
 	}
 	cow_page_put(r.page);
-	/* Records that came to nothing are in the way of new ones all the same: the commit makes
-	 * them void. */
-	fs->log_next = r.at;
-	return err ? err : r.records != 0;
+	/*
+	 * Records that came to nothing are in the way of new ones all the same: the commit makes
+	 * them void. So it does with one that lacks blocks, which somebody might write there before
+	 * the next commit: it must not count then.
+	 */
+	fs->log_next = r.at + r.half;
+	return err ? err : r.records || r.half;
 }

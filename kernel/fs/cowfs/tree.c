@@ -174,6 +174,7 @@ static int grow(struct cow_volume *v, const struct cow_root *r)
 		if (err)
 			return err;
 		slots(map)[0] = *r->ptr;
+		cow_buf_set(map, COW_BUF_NEWS); /* the path to come may not lead through it */
 		cow_buf_put(map);
 		*r->ptr = top;
 	}
@@ -201,6 +202,8 @@ static int tree_path(struct cow_volume *v, const struct cow_root *r, u8 depth, u
 			cow_buf_put(parent);
 		if (err)
 			return err;
+		if (!(b->flags & COW_BUF_NEWS))
+			cow_buf_set(b, COW_BUF_NEWS);
 		p = &slots(b)[slot_of(index, level)];
 	}
 	*map = b;
