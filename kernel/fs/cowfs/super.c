@@ -191,6 +191,7 @@ static bool super_sane(const struct cow_super *s, u64 disk_blocks)
 	       s->data_start < s->blocks - 2 && s->free_blocks <= s->blocks - 2 - s->data_start &&
 	       s->reserved_blocks <= s->blocks && s->birth < INT64_MAX &&
 	       s->meta.mode == COW_S_VOLUME && s->meta.depth <= COW_DEPTH_MAX &&
+	       s->meta.table.birth <= s->birth &&
 	       s->label[sizeof(s->label) - 1] == '\0';
 }
 
