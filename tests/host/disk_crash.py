@@ -30,7 +30,7 @@ def logged_disk(image, log):
             '-blockdev', 'driver=raw,file=bf,node-name=base',
             '-blockdev', f'driver=file,filename={log},node-name=lf,cache.no-flush=on',
             '-blockdev', 'driver=blklogwrites,node-name=wl,file=base,log=lf,log-sector-size=512,log-super-update-interval=1',
-            '-device', 'virtio-blk-device,drive=wl']
+            '-device', workload.disk_device() + ',drive=wl']
 
 
 class Entry:

@@ -12,6 +12,7 @@ records of the log since then up to some fsync. So a disk is right if there are 
 """
 import os
 import random
+import re
 import shlex
 import shutil
 import stat
@@ -154,9 +155,9 @@ class History:
 
 # --- scripts ---
 
-def script(seed, lines, pause=0, start=(), plain=False):
+def script(seed, lines, pause=0, start=(), plain=False, avoid=()):
     """Lines of a script, all of which succeed on a disk that works and has what the lines `start` make. plain: clones
-    are not mounted, and nothing is mapped."""
+    are not mounted, and nothing is mapped. avoid: paths of volume root that are left alone, with what is below them."""
     r = random.Random(seed)
     h, out, version, mounted = History(), [], 0, {'root'}
     for words in start:
@@ -168,12 +169,12 @@ def script(seed, lines, pause=0, start=(), plain=False):
 
     def choose(kind):
         name = r.choice(sorted(mounted))
-        names = [p for p, i in sorted(h.live[name].names.items()) if i.kind == kind]
+        names = [p for p, i in sorted(h.live[name].names.items()) if i.kind == kind and not p.startswith(tuple(avoid))]
         return f'{name}/{r.choice(names)}' if names else None
 
     def fresh(near=None):
         name = near.split('/')[0] if near else r.choice(sorted(mounted))
-        dirs = [''] + [p + '/' for p, i in h.live[name].names.items() if i.kind == 'd']
+        dirs = [''] + [p + '/' for p, i in h.live[name].names.items() if i.kind == 'd' and not p.startswith(tuple(avoid))]
         return f'{name}/{r.choice(sorted(dirs))}n{r.randrange(30)}'
 
     def taken(path):
@@ -258,6 +259,10 @@ def boot(work, words, command, files, options=()):
         print(f'Bail out! the guest: status {r.returncode}\n{r.stdout[-2000:]}{r.stderr[-2000:]}')
         raise SystemExit(1)
     return r.stdout, r.stderr
+
+
+def disk_device():
+    return 'virtio-blk-pci' if re.search(r'q35|pc', os.environ.get('RUN_OPTIONS', '')) else 'virtio-blk-device'
 
 
 def write_script(path, lines):
