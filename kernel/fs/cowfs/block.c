@@ -146,7 +146,7 @@ static bool is_fresh(struct cow_fs *fs, const struct cow_ptr *p)
 	b = cow_buf_peek(fs, p->addr);
 	if (!b) /* only a damaged disk has such a pointer */
 		return false;
-	logged = b->flags & COW_BUF_LOGGED;
+	logged = b->flags & COW_BUF_LOGGED || b->birth != p->birth;
 	cow_buf_put(b);
 	return !logged;
 }
@@ -160,7 +160,7 @@ static u32 unref(struct cow_fs *fs, const struct cow_ptr *p)
 	if (p->mirror)
 		cow_counts_dec(fs, p->mirror, fresh);
 	if (!left)
-		cow_buf_forget(fs, p->addr);
+		cow_buf_forget(fs, p);
 	return left;
 }
 

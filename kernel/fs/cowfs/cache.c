@@ -196,7 +196,9 @@ static void lru_add(struct cow_fs *fs, struct cow_buf *b)
 
 /* --- finding and reading --- */
 
-/* Counted, whatever its state; NULL if it is not there. birth 0: any. */
+#define ANY_BIRTH (~0ull)
+
+/* Counted, whatever its state; NULL if it is not there. */
 static struct cow_buf *table_find(struct cow_fs *fs, u64 addr, u64 birth)
 {
 	struct cow_bucket *k = bucket_of(fs, addr);
@@ -204,7 +206,7 @@ static struct cow_buf *table_find(struct cow_fs *fs, u64 addr, u64 birth)
 
 	cow_spin_lock(&k->lock);
 	b = chain_find(k, addr);
-	if (b && birth && b->birth != birth)
+	if (b && birth != ANY_BIRTH && b->birth != birth)
 		b = NULL;
 	if (b)
 		cow_buf_get(b);
@@ -216,7 +218,7 @@ static struct cow_buf *table_find(struct cow_fs *fs, u64 addr, u64 birth)
 
 struct cow_buf *cow_buf_peek(struct cow_fs *fs, u64 addr)
 {
-	struct cow_buf *b = table_find(fs, addr, 0);
+	struct cow_buf *b = table_find(fs, addr, ANY_BIRTH);
 
 	if (b && !(b->flags & COW_BUF_VALID)) {
 		cow_buf_put(b);
@@ -292,6 +294,22 @@ static int read_one(struct cow_fs *fs, struct cow_buf *b, u64 addr)
 	return cow_io_wait(&io);
 }
 
+static int pointer_is_old(void *arg, struct cow_ptr *p, struct cow_shape child)
+{
+	return p->birth > cow_load(arg) ? -EIO : 0;
+}
+
+/*
+ * A block on the disk was written by a commit that is durable, and so was all that it points to. A
+ * pointer that says it was born later is a forgery: it could name a block of the open commit, and
+ * who gives that up would take it from its owner.
+ */
+static bool buf_is_of_the_past(struct cow_fs *fs, struct cow_buf *b)
+{
+	return (!b->shape.level && b->shape.tree != COW_TREE_TABLE) ||
+	       !cow_block_pointers(b->shape, b->data, pointer_is_old, &fs->sealed_birth);
+}
+
 /* Checks the sum of what came (err: what the read said), tries the second copy, ends the reading.
  */
 static void buf_end_read(struct cow_fs *fs, struct cow_buf *b, u64 csum, int err)
@@ -304,6 +322,7 @@ static void buf_end_read(struct cow_fs *fs, struct cow_buf *b, u64 csum, int err
 			(unsigned long)b->mirror);
 		good = !read_one(fs, b, b->mirror) && cow_checksum(b->data, COW_BLOCK) == csum;
 	}
+	good = good && buf_is_of_the_past(fs, b);
 	b->csum = csum;
 	cow_buf_set(b, good ? COW_BUF_VALID | COW_BUF_SUMMED : COW_BUF_ERROR);
 	cow_buf_clear(b, COW_BUF_READING);
@@ -421,9 +440,9 @@ int cow_buf_create(struct cow_fs *fs, u64 addr, u64 mirror, struct cow_shape s,
 	return 0;
 }
 
-void cow_buf_forget(struct cow_fs *fs, u64 addr)
+void cow_buf_forget(struct cow_fs *fs, const struct cow_ptr *p)
 {
-	struct cow_buf *b = table_find(fs, addr, 0);
+	struct cow_buf *b = table_find(fs, p->addr, p->birth);
 
 	if (!b)
 		return;

@@ -31,6 +31,13 @@ static u64 base_of(struct cow_inode *dir, const char *name, size_t len)
 	return cow_dir_base(dir->volume->fs->super.name_seed, name, len);
 }
 
+static void complain(struct cow_inode *dir, const struct cow_ptr *p)
+{
+	cow_log(dir->volume->fs->platform,
+		"volume %lu: inode %lu: block %lu of the directory is bad",
+		(unsigned long)dir->volume->id, (unsigned long)dir->ino, (unsigned long)p->addr);
+}
+
 /*
  * The leaf where `key` is or would be, counted; *bound: where the next leaf begins, 0 if it is the
  * last. -ENOENT: no leaves.
@@ -53,6 +60,8 @@ static int leaf_at(struct cow_inode *dir, u64 key, struct cow_buf **out, u64 *bo
 		return -EIO;
 	for (;; level--) {
 		err = cow_buf_read(dir->volume->fs, &p, shape_of(level), &b);
+		if (err == -EIO)
+			complain(dir, &p);
 		if (err)
 			return err;
 		if (!level)

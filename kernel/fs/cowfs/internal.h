@@ -112,9 +112,9 @@ void cow_buf_prefetch(struct cow_fs *fs, const struct cow_ptr *p, unsigned n, st
 int cow_buf_create(struct cow_fs *fs, u64 addr, u64 mirror, struct cow_shape s,
 		   struct cow_page *page, bool charged, struct cow_buf **out);
 void cow_buf_get(struct cow_buf *b);
-/* The block's address was freed: out of the cache and the dirty list; whoever holds it keeps the
- * bytes. */
-void cow_buf_forget(struct cow_fs *fs, u64 addr);
+/* The block of *p was freed: out of the cache and the dirty list; whoever holds it keeps the bytes.
+ * Another one at that address (a damaged disk points there twice) stays. */
+void cow_buf_forget(struct cow_fs *fs, const struct cow_ptr *p);
 u64 cow_buf_csum(struct cow_buf *b); /* computes it if need be */
 /* The commit under way: all dirty blocks become sealed ones; they are written; they are clean. */
 void cow_cache_seal(struct cow_fs *fs);

@@ -191,7 +191,7 @@ static bool super_sane(const struct cow_super *s, u64 disk_blocks)
 	       s->data_start < s->blocks - 2 && s->free_blocks <= s->blocks - 2 - s->data_start &&
 	       s->reserved_blocks <= s->blocks && s->birth < INT64_MAX &&
 	       s->meta.mode == COW_S_VOLUME && s->meta.depth <= COW_DEPTH_MAX &&
-	       s->label[sizeof(s->label) - 1] == '\0';
+	       s->meta.table.birth <= s->birth && s->label[sizeof(s->label) - 1] == '\0';
 }
 
 /* Reads block addr; if it is a good superblock and newer than *best, it is the best. */
@@ -234,12 +234,31 @@ static int super_read(struct cow_platform *p, struct cow_super *best)
 	return best->magic ? 0 : -EINVAL;
 }
 
+/* What a seal would do first: so the tree in memory is what the volumes are. */
+static int store_volumes(struct cow_fs *fs)
+{
+	struct cow_volume *v;
+	struct cow_op op;
+	int err = cow_op_begin(fs->meta, COW_OP_META, 0, &op);
+
+	if (err)
+		return err;
+	list_for_each (v, &fs->dirty_volumes, dirty_node)
+		if (!err)
+			err = cow_volume_store(v);
+	cow_op_end(&op);
+	return err;
+}
+
+/* A read-only mount shows what the log says, and keeps it in memory. */
 static int replay(struct cow_fs *fs)
 {
 	int err;
 
 	fs->replaying = true;
 	err = cow_log_replay(fs);
+	if (err > 0 && fs->flags & COW_MOUNT_READ_ONLY)
+		err = store_volumes(fs);
 	fs->replaying = false;
 	return err > 0 ? cow_commit(fs) : err;
 }

@@ -194,6 +194,20 @@ static void check_nested(struct world *w, const u8 *mask, int was)
 	cow_unmount(fs);
 }
 
+/* A mount that writes nothing shows the same. */
+static void check_read_only(struct world *w)
+{
+	struct cow_fs *fs;
+	int err = cow_mount(&w->disk.state, COW_MOUNT_READ_ONLY, &fs);
+
+	if (err) {
+		world_violation(w, "it cannot be mounted read-only: %d", err);
+		return;
+	}
+	world_judge(w, fs, "a crash, mounted read-only");
+	cow_unmount(fs);
+}
+
 static void check_state(struct world *w, const u8 *mask)
 {
 	struct crash_disk *d = &w->disk;
@@ -207,6 +221,8 @@ static void check_state(struct world *w, const u8 *mask)
 		     mix2(mix2(d->hash, w->durable.digest), w->next_valid ? w->next.digest : 0)))
 		goto undo;
 	w->t->states++;
+	if (rnd_one_in(&w->rnd, 8))
+		check_read_only(w);
 	crash_list_clear(&d->recovery);
 	d->recovery_epoch = 0;
 	d->recording = nested;
