@@ -31,7 +31,7 @@ static int show_state(void *object, struct text *t)
 {
 	struct container *c = object;
 
-	text_printf(t, "%s\n", container_state_name(READ_ONCE(c->state)));
+	text_printf(t, "%s\n", container_state_name(container_state_shown(c)));
 	return 0;
 }
 
@@ -224,7 +224,7 @@ static int show_freeze(void *object, struct text *t)
 {
 	struct container *c = object;
 
-	text_printf(t, "%d\n", READ_ONCE(c->state) == CONTAINER_PAUSED);
+	text_printf(t, "%d\n", READ_ONCE(c->owner.paused));
 	return 0;
 }
 
@@ -232,7 +232,7 @@ static int show_freeze(void *object, struct text *t)
 static int store_freeze(void *object, char *s, size_t n)
 {
 	struct container *c = object;
-	bool freeze = !strcmp(s, "1"), frozen = READ_ONCE(c->state) == CONTAINER_PAUSED;
+	bool freeze = !strcmp(s, "1"), frozen = READ_ONCE(c->owner.paused);
 
 	if (!freeze && strcmp(s, "0"))
 		return -EINVAL;

@@ -129,7 +129,8 @@ static s64 counter_add(struct account *a, enum resource what, s64 n)
 	return old + n;
 }
 
-/* `now` is of a charge that holds: the counter itself may just contain one that is being refused. */
+/* `now` is of a charge that holds: the counter itself may just contain one that is being refused.
+ */
 static void counter_note_peak(struct account_counter *c, s64 now)
 {
 	if (now > READ_ONCE(c->peak))
