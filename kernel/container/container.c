@@ -655,6 +655,7 @@ void container_init(void)
 	oom_init();
 	filter_init();
 	event_init(host);
+	memory_log_init();
 }
 
 void container_init_host_mounts(struct mount_table *mounts)

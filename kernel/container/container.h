@@ -48,6 +48,7 @@ struct container {
 	struct filter filter;
 	struct event_log events;
 	struct output_log log;
+	bool memory_log; /* addresses asked for are logged; WRITE_ONCE by who manages it */
 	bool kill_on_limit;	   /* who exceeds a limit ends it; WRITE_ONCE by who manages it */
 	struct notifier *notifier; /* C: who answers for the filter; NULL: nobody */
 	struct rcu_head rcu;
@@ -120,6 +121,8 @@ void trace_inherit(struct container *c);
 /* memory_map.c */
 int memory_map_open(void *object, bool write);
 int memory_map_show(void *object, struct text *t);
+
+void memory_log_init(void); /* memory_log.c */
 
 /* oom.c: mm has somebody to ask whom to kill */
 void oom_init(void);
