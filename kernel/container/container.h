@@ -48,8 +48,8 @@ struct container {
 	struct filter filter;
 	struct event_log events;
 	struct output_log log;
-	bool memory_log; /* addresses asked for are logged; WRITE_ONCE by who manages it */
-	bool kill_on_limit;	   /* who exceeds a limit ends it; WRITE_ONCE by who manages it */
+	bool memory_log;    /* addresses asked for are logged; WRITE_ONCE by who manages it */
+	bool kill_on_limit; /* who exceeds a limit ends it; WRITE_ONCE by who manages it */
 	struct notifier *notifier; /* C: who answers for the filter; NULL: nobody */
 	struct rcu_head rcu;
 };
