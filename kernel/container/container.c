@@ -35,12 +35,13 @@
  * do not meet. c->lock (a spin lock) guards the state and is taken by processes
  * as they are born and end. names_lock guards the table of names. Order: admin,
  * then an ancestor's lock before a descendant's, then names_lock and tree_lock.
- * container_name.c finds them, container_usage.c says what they use.
+ * container_name.c finds them, container_usage.c says what they use, container_pause.c
+ * pauses them.
  *
  * Cost. Creating and destroying touch the container, its parent and two hash
  * tables: nothing grows with the number of containers.
  */
-#include "container/container.h"
+#include "container/internal.h"
 #include "container/notify.h"
 #include "arch/x86/smp.h"
 #include "core/errno.h"
@@ -122,10 +123,14 @@ static void container_check(const struct container *c)
 	}
 }
 
-static void container_set_state(struct container *c, enum container_state s)
+void container_set_state(struct container *c, enum container_state s)
 {
 	event_state(c, c->state, s);
 	c->state = s;
+	/* who is killed while paused does not run again before that */
+	WRITE_ONCE(c->owner.paused,
+		   s == CONTAINER_PAUSED || (s == CONTAINER_STOPPING && c->owner.paused));
+	waitq_wake_all(&c->thaw, 0);
 	c->generation++;
 	container_check(c);
 	trace(TRACE_CONTAINER, c->owner.id, s);
@@ -161,8 +166,7 @@ static int on_process_born(struct container *c, struct process *p)
 	return err;
 }
 
-/* The first child, counted, or NULL. */
-static struct container *container_first_child(struct container *c)
+struct container *container_first_child(struct container *c)
 {
 	struct container *child = NULL;
 
@@ -173,9 +177,7 @@ static struct container *container_first_child(struct container *c)
 	return child;
 }
 
-/* The child behind `child`, which is put; if that has gone meanwhile, the first: then some are met
- * twice. */
-static struct container *container_next_child(struct container *c, struct container *child)
+struct container *container_next_child(struct container *c, struct container *child)
 {
 	struct container *next = NULL;
 	struct list *at;
@@ -215,8 +217,6 @@ static void container_end(struct container *c, u32 status)
 	container_processes_kill(&c->pids);
 	container_kill_below(c);
 	spin_lock(&c->lock);
-	c->pids.paused = false;
-	waitq_wake_all(&c->thaw, 0);
 	while (c->alive > 1)
 		waitq_sleep(&c->changed, &c->lock, SLEEP_DEVICE, KTIME_NEVER);
 	spin_unlock(&c->lock);
@@ -224,35 +224,27 @@ static void container_end(struct container *c, u32 status)
 
 static void on_process_gone(struct container *c, struct process *p, u32 status)
 {
+	bool was_paused;
+
 	if (c->pids.init == p && c != &host_container)
 		container_end(c, status);
 	spin_lock(&c->lock);
 	c->dead_minor_faults += p->dead_minflt;
 	c->dead_major_faults += p->dead_majflt;
 	c->alive--;
+	was_paused = !c->alive && c->owner.paused;
 	if (!c->alive)
 		container_set_state(c, state_at_rest(c));
 	else
 		waitq_wake_all(&c->changed, 0);
 	spin_unlock(&c->lock);
+	if (was_paused)
+		container_pause_changed_below(c);
 }
 
 static void on_process_freed(struct container *c)
 {
 	container_put(c);
-}
-
-static void on_park(void)
-{
-	struct container *c = current_container();
-
-	spin_lock(&c->lock);
-	while (c->pids.paused)
-		if (waitq_sleep(&c->thaw, &c->lock, SLEEP_KILLABLE, KTIME_NEVER))
-			break;
-	if (!c->pids.paused)
-		task_clear_work(current, WORK_PAUSE);
-	spin_unlock(&c->lock);
 }
 
 /* reboot(2) inside ends the container as it ends a pid namespace (man 2 reboot). */
@@ -279,7 +271,7 @@ static const struct container_hooks hooks = {
 	.process_born = on_process_born,
 	.process_gone = on_process_gone,
 	.process_freed = on_process_freed,
-	.park = on_park,
+	.park = container_park,
 	.reboot = on_reboot,
 };
 
@@ -499,39 +491,6 @@ int container_create_joinable(struct container **out)
 	return container_build(&spec, NULL, CONTAINER_ROOT_VIEW, 2, out);
 }
 
-/* --- pause and resume --- */
-
-int container_pause(struct container *c)
-{
-	int err = 0;
-
-	spin_lock(&c->lock);
-	if (c->state != CONTAINER_RUNNING)
-		err = -EINVAL;
-	else
-		container_set_state(c, CONTAINER_PAUSED);
-	spin_unlock(&c->lock);
-	if (err)
-		return err;
-	pid_table_pause(&c->pids);
-	return 0;
-}
-
-int container_resume(struct container *c)
-{
-	int err = 0;
-
-	spin_lock(&c->lock);
-	if (c->state != CONTAINER_PAUSED)
-		err = -EINVAL;
-	else
-		container_set_state(c, CONTAINER_RUNNING);
-	c->pids.paused = false;
-	waitq_wake_all(&c->thaw, 0);
-	spin_unlock(&c->lock);
-	return err;
-}
-
 /* --- stop and destroy --- */
 
 /* Kills all inside, descendants' processes too, and waits until those inside have ended. admin is
@@ -547,7 +506,6 @@ static int container_empty(struct container *c)
 	container_processes_kill(&c->pids);
 	container_kill_below(c);
 	spin_lock(&c->lock);
-	c->pids.paused = false;
 	while (c->alive && !err)
 		err = waitq_sleep(&c->changed, &c->lock, SLEEP_INTERRUPTIBLE, KTIME_NEVER);
 	spin_unlock(&c->lock);
@@ -573,10 +531,6 @@ void container_kill_all(struct container *c)
 {
 	container_processes_kill(&c->pids);
 	container_kill_below(c);
-	spin_lock(&c->lock);
-	c->pids.paused = false;
-	waitq_wake_all(&c->thaw, 0);
-	spin_unlock(&c->lock);
 }
 
 int container_stop(struct container *c)
@@ -631,7 +585,7 @@ static int container_rewind(struct container *c)
 
 	spin_lock(&c->lock);
 	again = c->state == CONTAINER_STOPPED;
-	paused = c->state == CONTAINER_PAUSED;
+	paused = owner_is_paused(&c->owner);
 	doomed = c->doomed; /* its mounts may be gone */
 	spin_unlock(&c->lock);
 	if (doomed)
@@ -701,6 +655,7 @@ void container_init(void)
 	oom_init();
 	filter_init();
 	event_init(host);
+	memory_log_init();
 }
 
 void container_init_host_mounts(struct mount_table *mounts)

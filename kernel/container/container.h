@@ -22,10 +22,10 @@ struct container {
 	ref_t refs;	    /* addressable: handles, children, processes */
 	spinlock_t lock;    /* C; RANK_CONTAINER; ancestors first */
 	struct mutex admin; /* A: one start, stop or destroy at a time; RANK_CONTAINER_ADMIN */
-	enum container_state state; /* C */
+	enum container_state state; /* C; for others: container_state_shown() */
 	u64 generation;		    /* C: counts changes of state */
 	struct waitq changed;	    /* condition's lock is C */
-	struct waitq thaw;	    /* paused tasks park here; C */
+	struct waitq thaw;	    /* tasks that this pauses, also below, park here; C */
 	u32 alive;		    /* C: processes that live here and have not ended */
 	bool has_init;		    /* C: it is, or was, started on a program */
 	bool doomed;		    /* C: being destroyed; nobody is born here any more */
@@ -48,7 +48,8 @@ struct container {
 	struct filter filter;
 	struct event_log events;
 	struct output_log log;
-	bool kill_on_limit;	   /* who exceeds a limit ends it; WRITE_ONCE by who manages it */
+	bool memory_log;    /* addresses asked for are logged; WRITE_ONCE by who manages it */
+	bool kill_on_limit; /* who exceeds a limit ends it; WRITE_ONCE by who manages it */
 	struct notifier *notifier; /* C: who answers for the filter; NULL: nobody */
 	struct rcu_head rcu;
 };
@@ -89,10 +90,13 @@ int container_create(const struct container_spec *spec, const struct path *root,
 		     const char *root_text, struct container **out);
 /* For create_container: of current's view, to be joined; it has no pid 1. */
 int container_create_joinable(struct container **out);
-#define CONTAINER_ROOT_VIEW "host"	   /* root_text of one whose root is a view */
+#define CONTAINER_ROOT_VIEW "host" /* root_text of one whose root is a view */
+/* container_pause.c */
 int container_pause(struct container *c);  /* -EINVAL unless RUNNING */
-int container_resume(struct container *c); /* -EINVAL unless PAUSED */
-int container_stop(struct container *c);   /* kills all inside, waits for their end: -ERESTARTSYS */
+int container_resume(struct container *c); /* -EINVAL unless PAUSED in its own right */
+/* RUNNING below one that is PAUSED is PAUSED, too. */
+enum container_state container_state_shown(const struct container *c);
+int container_stop(struct container *c); /* kills all inside, waits for their end: -ERESTARTSYS */
 void container_kill_all(struct container *c); /* does not wait */
 int container_destroy(struct container *c);   /* -ESRCH if somebody else did; -ERESTARTSYS */
 /* A child of current, born inside: its pid as current knows it. */
@@ -117,6 +121,8 @@ void trace_inherit(struct container *c);
 /* memory_map.c */
 int memory_map_open(void *object, bool write);
 int memory_map_show(void *object, struct text *t);
+
+void memory_log_init(void); /* memory_log.c */
 
 /* oom.c: mm has somebody to ask whom to kill */
 void oom_init(void);

@@ -29,7 +29,7 @@ void container_info(struct container *c, struct cinfo *i)
 	strlcpy(i->hostname, c->uts.hostname, sizeof(i->hostname));
 	spin_unlock(&c->uts.lock);
 	spin_lock(&c->lock);
-	i->state = c->state;
+	i->state = container_state_shown(c);
 	i->exit_status = c->exit_status;
 	i->started_nsec = c->started;
 	spin_unlock(&c->lock);

@@ -31,7 +31,7 @@ static int show_state(void *object, struct text *t)
 {
 	struct container *c = object;
 
-	text_printf(t, "%s\n", container_state_name(READ_ONCE(c->state)));
+	text_printf(t, "%s\n", container_state_name(container_state_shown(c)));
 	return 0;
 }
 
@@ -224,7 +224,7 @@ static int show_freeze(void *object, struct text *t)
 {
 	struct container *c = object;
 
-	text_printf(t, "%d\n", READ_ONCE(c->state) == CONTAINER_PAUSED);
+	text_printf(t, "%d\n", READ_ONCE(c->owner.paused));
 	return 0;
 }
 
@@ -232,7 +232,7 @@ static int show_freeze(void *object, struct text *t)
 static int store_freeze(void *object, char *s, size_t n)
 {
 	struct container *c = object;
-	bool freeze = !strcmp(s, "1"), frozen = READ_ONCE(c->state) == CONTAINER_PAUSED;
+	bool freeze = !strcmp(s, "1"), frozen = READ_ONCE(c->owner.paused);
 
 	if (!freeze && strcmp(s, "0"))
 		return -EINVAL;
@@ -304,6 +304,13 @@ static const struct pseudo_entry container_files[] = {
 	  .mode = S_IFREG | 0400,
 	  .show = memory_map_show,
 	  .open = memory_map_open },
+	{ .name = "memory.log",
+	  .mode = S_IFREG | 0644,
+	  .show = show_memory_log,
+	  .store = store_memory_log,
+	  .open = open_managed },
+	{ .name = "memory.address", .mode = S_IFREG | 0666, .file_ops = &memory_address_file_ops },
+	{ .name = "cfd", .mode = S_IFREG | 0444, .show = show_cfd },
 	{ .name = "cpu.stat", .mode = S_IFREG | 0444, .show = show_cpu_stat },
 	{ .name = "cpuset.cpus",
 	  .mode = S_IFREG | 0644,

@@ -20,6 +20,13 @@ int store_sched_policy(void *object, char *s, size_t n);
 int show_sched_log(void *object, struct text *t);
 int store_sched_log(void *object, char *s, size_t n);
 int show_sched_state(void *object, struct text *t);
+
+/* memory_log.c */
+int show_memory_log(void *object, struct text *t);
+int store_memory_log(void *object, char *s, size_t n);
+extern const struct file_ops memory_address_file_ops;
+
+int show_cfd(void *object, struct text *t);    /* cfd.c */
 void cpu_list_print(struct text *t, u64 mask); /* "0-3,5" */
 
 #endif

@@ -19,7 +19,7 @@ static int join_check(struct container *c)
 	spin_lock(&c->lock);
 	if (c->doomed || c->state == CONTAINER_STOPPING)
 		err = -ESRCH;
-	else if (c->state == CONTAINER_PAUSED)
+	else if (owner_is_paused(&c->owner))
 		err = -EINVAL;
 	else if (!c->alive && pid_table_wants_init(&c->pids))
 		err = -EINVAL; /* it is to be started on a program first */

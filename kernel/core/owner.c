@@ -35,6 +35,13 @@ bool sees(const struct owner *a, const struct owner *b)
 	return a == b;
 }
 
+bool owner_is_paused(const struct owner *o)
+{
+	while (o && !READ_ONCE(o->paused))
+		o = o->parent;
+	return o;
+}
+
 bool may(const struct owner *object, enum capability c)
 {
 	return current->cred->cap_effective & 1ull << c && sees(current->owner, object);

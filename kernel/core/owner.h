@@ -20,6 +20,7 @@ struct owner {
 	struct pid_table *pids; /* its processes (proc/process.h): whom its /proc shows; constant */
 	/* Why its system calls take the long way; atomic. After a change: syscall_gate_sync(). */
 	u8 slow_calls;
+	bool paused; /* in its own right; WRITE_ONCE by its container */
 };
 #define SLOW_CALLS_TRACED   BIT(0) /* somebody records them */
 #define SLOW_CALLS_FILTERED BIT(1) /* not all are allowed */
@@ -34,6 +35,9 @@ extern struct owner owner_host;
 struct owner *owner_get(struct owner *o);
 void owner_put(struct owner *o);
 void owner_set_hooks(void (*get)(struct owner *o), void (*put)(struct owner *o));
+
+/* It, or one above it, is paused: nothing inside runs in user mode. O(depth). */
+bool owner_is_paused(const struct owner *o);
 
 /* a is b or an ancestor of b. O(depth). */
 bool sees(const struct owner *a, const struct owner *b);

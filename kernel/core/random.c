@@ -186,6 +186,14 @@ u64 random_u64(void)
 	return v;
 }
 
+u64 random_function(const u32 key[8], u64 a, u64 b)
+{
+	u32 block[CHACHA_BLOCK / 4];
+
+	chacha20_block(key, a, b, block);
+	return (u64)block[1] << 32 | block[0];
+}
+
 bool random_ready(void)
 {
 	return pool_seeded;

@@ -333,7 +333,7 @@ static int clone_publish(const struct clone_request *r, struct task *t)
 		clone_link_process(r, p, s, g);
 	if (r->flags & CLONE_VFORK)
 		t->vfork_waiter = current;
-	if (p->pids->paused)
+	if (owner_is_paused(p->pids->owner))
 		task_set_work(t, WORK_PAUSE);
 	if (p != me && p->kills_before != p->pids->kills)
 		signal_kill_process(p); /* born into a container that ends */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pause.c - pausing all processes of a container.
+ * pause.c - pausing all processes of a container. The caller has marked its owner paused before:
+ * who is born there after pid_table_pause() sees that (owner_is_paused), under the same lock.
  *
  * A paused task parks on its way to user mode (task_user_work). One that runs
  * user code on another CPU is interrupted by a call to every CPU: when that has
@@ -18,7 +19,6 @@ void pid_table_pause(struct pid_table *t)
 	struct task *task;
 
 	spin_lock(&tree_lock);
-	t->paused = true;
 	list_for_each (p, &t->all, table_node) {
 		if (p->pids != t)
 			continue;
@@ -26,6 +26,10 @@ void pid_table_pause(struct pid_table *t)
 			task_set_work(task, WORK_PAUSE);
 	}
 	spin_unlock(&tree_lock);
+}
+
+void pause_sync(void)
+{
 	smp_call_all(do_nothing, NULL);
 }
 

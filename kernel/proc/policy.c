@@ -55,7 +55,7 @@ void process_sched_state(struct process *p, struct process_sched *s)
 		s->nice = p->leader->sched.nice;
 	}
 	s->state = p->state != PROCESS_ALIVE ? 'Z' : *best;
-	if (p->state == PROCESS_ALIVE && (p->stopped || p->pids->paused))
+	if (p->state == PROCESS_ALIVE && (p->stopped || owner_is_paused(p->pids->owner)))
 		s->state = 'T';
 	spin_unlock(&tree_lock);
 }

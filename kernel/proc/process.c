@@ -348,7 +348,7 @@ static void process_settle(struct process *p, struct pid_table *t, u32 pid)
 	current->container = t->container;
 	sched_group_enter(t->group);
 	task_frame(current)->rflags &= ~RFLAGS_IOPL;
-	if (t->paused)
+	if (owner_is_paused(t->owner))
 		task_set_work(current, WORK_PAUSE);
 	else
 		task_clear_work(current, WORK_PAUSE);

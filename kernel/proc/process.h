@@ -61,8 +61,7 @@ struct pid_table {
 	struct uts *uts;
 	u64 born;		   /* P: processes that were born here */
 	struct sched_group *group; /* whose share of the CPUs its processes use */
-	u32 kills;   /* P: how often all here were killed: who was on the way in dies, too */
-	bool paused; /* P: who is born here is born paused */
+	u32 kills; /* P: how often all here were killed: who was on the way in dies, too */
 	bool is_host;
 };
 #define PID_MAX 4194304
@@ -86,8 +85,9 @@ static inline bool pid_table_wants_init(const struct pid_table *t)
 {
 	return t->ids.min == 1;
 }
-/* Sets WORK_PAUSE on all tasks here; when it returns, none runs a user instruction any more. */
+/* Sets WORK_PAUSE on all tasks here. After pause_sync() none of them runs a user instruction. */
 void pid_table_pause(struct pid_table *t);
+void pause_sync(void);
 /* The next process here will be pid 1 again. False: ids are still in use. */
 bool pid_table_rewind(struct pid_table *t);
 /* The host's; container/ sets it before process_start_init(), else proc uses one of its own. */

@@ -29,6 +29,8 @@ if command -v ctool >/dev/null; then
 	ctool create "$W/c" "$here/xv6.files" "$here/xv6.procs"
 	t 'files, in a container' 'files: ok -5 beef yes!' ctool run --rm -w /tmp "$W/c" /xv6.files
 	t 'processes, in a container' "$procs" ctool run --rm "$W/c" /xv6.procs
-	t 'containers' 'conts: ok' sh -c "$here/xv6.conts $W/c | grep -v -e '^container [0-9]*: pid' -e '^1 xv6.conts'"
+	t 'containers' 'GVA -> GPA
+conts: ok' sh -c "$here/xv6.conts $W/c | grep -v -e '^container [0-9]*: pid' -e '^1 xv6.conts' |
+		sed 's/^0x[0-9a-f]* -> 0x[0-9a-f]*$/GVA -> GPA/'"
 fi
 echo "1..$number"

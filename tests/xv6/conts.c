@@ -31,6 +31,10 @@ int main(int argc, char *argv[])
 		ps();
 		check(container_malloc(100000) != 0, "container_malloc");
 		read(fds[0], &c, 1);
+		container_malloc(10); /* prints: the log is on */
+		read(fds[0], &c, 1);
+		container_malloc(10);
+		check(memory_log_on() == 0, "nothing below");
 		exit();
 	}
 	for (i = 0; i < 100 && cinfo(cid, &info) == 0 && info.state != RUNNING; i++)
@@ -38,6 +42,11 @@ int main(int argc, char *argv[])
 	check(info.state == RUNNING && info.procs == 1, "running");
 	check(cpause(cid) == 0 && cinfo(cid, &info) == 0 && info.state == PAUSED, "cpause");
 	check(cresume(cid) == 0 && cresume(cid) < 0, "cresume");
+	check(scheduler_log_on() == 0 && scheduler_log_off() == 0, "scheduler_log");
+	check(memory_log_on() == 0, "memory_log_on");
+	write(fds[1], "x", 1);
+	sleep(20);
+	check(memory_log_off() == 0, "memory_log_off");
 	write(fds[1], "x", 1);
 	wait();
 	check(cinfo(cid, &info) == 0 && info.state == STOPPED, "stopped");

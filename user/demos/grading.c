@@ -6,9 +6,10 @@
  *	cd /root; grading
  *
  * Three containers; five children join 1, 1, 1, 2, 3. Each container shows its own processes; the
- * scheduler's log is on for a while (dmesg shows it); each child makes a file_<pid>, and sees those
- * of its own container beside the host's; one per container writes my_file and reads it back. Then
- * all leave, and the containers are destroyed.
+ * scheduler's log is on for a while (dmesg shows it), then the memory's, in which each child's
+ * container_malloc prints where it is (dmesg shows where that really is); each child makes a
+ *file_<pid>, and sees those of its own container beside the host's; one per container writes
+ *my_file and reads it back. Then all leave, and the containers are destroyed.
  *
  * The steps are taken together: a barrier in shared memory stands between them.
  */
@@ -93,6 +94,17 @@ static void print_ps(void)
 	check(!ps(), "ps");
 }
 
+static void print_memory(void)
+{
+	void *p;
+
+	printf("memory in %d: ", getcid());
+	fflush(stdout);
+	p = container_malloc(4096); /* prints the rest of the line */
+	check(p, "container_malloc");
+	free(p);
+}
+
 static void write_file(const char *name, const char *text)
 {
 	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
@@ -128,15 +140,16 @@ static void child(int i)
 	for (volatile int n = 0; n < 30000000; n++)
 		;
 	barrier(4); /* and off again */
-	in_turn(5, i, ls);
+	in_turn(5, i, print_memory);
+	in_turn(7, i, ls);
 	snprintf(text, sizeof text, "file_%d", getpid());
 	write_file(text, "");
-	in_turn(7, i, ls);
+	in_turn(9, i, ls);
 	if (writer) {
 		snprintf(text, sizeof text, "Modified by : %d\n", getpid());
 		write_file("my_file", text);
 	}
-	in_turn(9, i, writer ? cat : nothing);
+	in_turn(11, i, writer ? cat : nothing);
 	check(!leave_container(), "leave_container");
 	check(getpid() == outside && getcid() == 0, "to be back");
 	exit(0);
@@ -169,7 +182,11 @@ int main(void)
 	barrier(3);
 	barrier(4);
 	check(!scheduler_log_off(), "scheduler_log_off");
-	for (int n = 5; n <= 10; n++)
+	check(!memory_log_on(), "memory_log_on");
+	barrier(5);
+	barrier(6);
+	check(!memory_log_off(), "memory_log_off");
+	for (int n = 7; n <= 12; n++)
 		barrier(n);
 	for (int i = 0; i < CHILDREN; i++)
 		bad += wait(&status) <= 0 || status;

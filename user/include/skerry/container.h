@@ -94,6 +94,14 @@ int container_sched(int cid);
 int scheduler_log_on(void);
 int scheduler_log_off(void);
 
+/*
+ * From now on (or no more) each container_malloc() in a container that the caller sees prints a
+ * line "ADDRESS -> GUEST PHYSICAL ADDRESS": the page's number is the container's own. The kernel's
+ * log has "Container + ID : ADDRESS -> KERNEL ADDRESS". Results as above.
+ */
+int memory_log_on(void);
+int memory_log_off(void);
+
 /* Print the processes of the caller's own container: pid, state, name. 0, or -1. */
 int ps(void);
 

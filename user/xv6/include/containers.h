@@ -32,7 +32,11 @@ int create_container(void);
 int join_container(int cid);
 int leave_container(void);
 int destroy_container(int cid);
-int ps(void); /* prints the processes of one's own container */
+int ps(void);		    /* prints the processes of one's own container */
+int scheduler_log_on(void); /* for all containers inside one's own, as memory_log_on() */
+int scheduler_log_off(void);
+int memory_log_on(void);
+int memory_log_off(void);
 void *container_malloc(uint size);
 
 #endif

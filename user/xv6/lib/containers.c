@@ -120,11 +120,3 @@ int ps(void)
 	close(fd);
 	return 0;
 }
-
-/* Memory that is there: each page has been written to. */
-void *container_malloc(uint size)
-{
-	void *p = malloc(size);
-
-	return p ? memset(p, 0, size) : p;
-}

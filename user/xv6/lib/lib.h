@@ -15,6 +15,7 @@ long xv6_call5(long number, long a, long b, long c, long d, long e);
 int main(int argc, char **argv);
 void xv6_exit(int status) __attribute__((noreturn));
 int xv6_wait(int *status);
+int xv6_rewind(int fd);
 int xv6_read_directory(int fd, void *buf, int n);
 void xv6_fprintf(int fd, const char *format, ...);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scheduler_log.c - scheduler_log_on() and scheduler_log_off() (<skerry/container.h>): the
- * control file sched.log of each container that the caller sees and may manage.
+ * kernel_log.c - scheduler_log_on(), memory_log_on() and their off() (<skerry/container.h>): the
+ * control files sched.log and memory.log of each container that the caller sees and may manage.
  */
 #include <skerry/container.h>
 #include <skerry/control.h>
@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int scheduler_log(const char *value)
+static int set_all(const char *file, const char *value)
 {
 	int *ids, err, result = 0;
 	size_t count;
@@ -20,7 +20,7 @@ static int scheduler_log(const char *value)
 		return -1;
 	}
 	for (size_t i = 0; i < count; i++) {
-		err = control_write(ids[i], "sched.log", value);
+		err = control_write(ids[i], file, value);
 		if (err && err != -ENOENT && err != -ENODEV) { /* it is not gone */
 			errno = -err;
 			result = -1;
@@ -32,10 +32,20 @@ static int scheduler_log(const char *value)
 
 int scheduler_log_on(void)
 {
-	return scheduler_log("1");
+	return set_all("sched.log", "1");
 }
 
 int scheduler_log_off(void)
 {
-	return scheduler_log("0");
+	return set_all("sched.log", "0");
+}
+
+int memory_log_on(void)
+{
+	return set_all("memory.log", "1");
+}
+
+int memory_log_off(void)
+{
+	return set_all("memory.log", "0");
 }
