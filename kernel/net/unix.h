@@ -27,7 +27,7 @@ struct unix_socket {
 	bool no_receive, no_send; /* U: shutdown, by either side */
 	bool reset;		  /* U: the peer closed with our data unread */
 	struct ucred peer_cred;	  /* U: as of connect, listen or pair */
-	struct pid_table *peer_pids;
+	struct pid_table *peer_pids; /* U: in which its pid counts; only compared */
 	struct list pending; /* U: connected sockets that wait for accept (pending_node) */
 	struct list pending_node;
 	u32 pending_count, backlog;	 /* U */

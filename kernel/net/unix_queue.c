@@ -213,7 +213,7 @@ static int chunk_wait(struct unix_socket *u, bool wait, ktime_t deadline, struct
 static bool same_sender(const struct ancillary *a, const struct ancillary *b)
 {
 	return a->cred.pid == b->cred.pid && a->cred.uid == b->cred.uid &&
-	       a->cred.gid == b->cred.gid;
+	       a->cred.gid == b->cred.gid && a->pids == b->pids;
 }
 
 /* Hands over what goes along with c; with MSG_PEEK, copies of the files. */
