@@ -56,6 +56,12 @@ $(GUEST_DIR)/abi.md: doc/abi.md | $(GUEST_DIR)
 oracle: $(GUEST_TESTS) ## the guest's tests on this machine's Linux: what fails here is a wrong test
 	tests/guest-oracle $(filter-out %/ctool.sh %/ctool_policy.sh %/xv6.sh %/rungs_container.sh,$(GUEST_TESTS))
 
+# Lives of containers on 4 CPUs, after which the machine has exactly what it had before.
+N ?= 100000
+.PHONY: leaktest
+leaktest: all $(GUEST_DIR)/leaks ## N lives of containers (100000), then exactly the free pages and objects of before
+	./run --no-build --smp 4 --timeout 36000 --add $(GUEST_DIR)/leaks:/leaks -c 'LEAK_CYCLES=$(N) /leaks'
+
 # Unit tests that run here, under sanitizers: tests/host/build.mk.
 include tests/host/build.mk
 host-tests: $(HOST_TESTS) ## build the unit tests of kernel/lib and kernel/core

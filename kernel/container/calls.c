@@ -115,6 +115,8 @@ s64 sys_cinfo(int cid, uaddr_t out, size_t size)
 
 	if (cid < 0)
 		return -ESRCH;
+	if (size > PAGE_SIZE) /* no struct is so large, as in copy_struct_from_user() */
+		return -E2BIG;
 	if ((u32)cid == current->owner->id)
 		c = container_get(current_container());
 	else if ((err = container_find(current->owner, cid, &c)))

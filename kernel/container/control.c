@@ -255,7 +255,7 @@ static int store_kill(void *object, char *s, size_t n)
 		*space = 0;
 	if (parse_u64(s, &sig) || sig < 1 || sig > NSIG || (space && parse_u64(space + 1, &pid)))
 		return -EINVAL;
-	err = process_find_in(&c->pids, pid, &p);
+	err = pid <= PID_MAX ? process_find_in(&c->pids, pid, &p) : -ESRCH;
 	if (err)
 		return err;
 	signal_init_info(&info, sig, SI_USER);

@@ -2,7 +2,8 @@
 /*
  * path_text.c - from a path to its text: upwards from the dentry to the root that
  * the asker has, without locks. A rename in between shows in dentry_moves; then
- * it is done again.
+ * it is done again. Of what cannot be reached from there only its own name is told:
+ * where it lies is the business of those who can go there.
  */
 #include "core/rcu.h"
 #include "fs/internal.h"
@@ -65,6 +66,29 @@ static bool path_text_walk(struct path_text *t, const struct path *p, const stru
 	return true;
 }
 
+/* What there is to say: from the root down, or the name alone. Under RCU; true: it is reached. */
+static bool path_text_fill(struct path_text *t, const struct path *p, const struct path *root)
+{
+	const struct dentry *d = p->dentry;
+	bool deleted = d->parent != d && !hlist_hashed(&d->hash_node);
+	struct path_text from = *t;
+	const char *name;
+
+	path_text_prepend(t, "", 1);
+	if (deleted)
+		path_text_prepend(t, " (deleted)", 10);
+	if (path_text_walk(t, p, root))
+		return true;
+	*t = from;
+	path_text_prepend(t, "", 1);
+	if (deleted)
+		path_text_prepend(t, " (deleted)", 10);
+	name = rcu_dereference(d->name);
+	if (d->parent != d)
+		path_text_prepend(t, name, strnlen(name, NAME_MAX));
+	return false;
+}
+
 static int path_to_string_anon(const struct path *p, char *buf, size_t size, char **start)
 {
 	const struct inode *i = p->dentry->inode;
@@ -91,10 +115,7 @@ int path_to_string(const struct path *p, const struct path *root, char *buf, siz
 	do {
 		seq = __atomic_load_n(&dentry_moves, __ATOMIC_ACQUIRE);
 		t = (struct path_text){ buf, buf + size, false };
-		path_text_prepend(&t, "", 1);
-		if (p->dentry->parent != p->dentry && !hlist_hashed(&p->dentry->hash_node))
-			path_text_prepend(&t, " (deleted)", 10);
-		reached = path_text_walk(&t, p, root);
+		reached = path_text_fill(&t, p, root);
 	} while (seq != __atomic_load_n(&dentry_moves, __ATOMIC_ACQUIRE));
 	rcu_read_unlock();
 	if (*t.at != '/')

@@ -428,6 +428,8 @@ static s64 text_write(struct file *f, struct uio *u, u64 *pos)
 
 	if (len > STORE_MAX)
 		return -EINVAL;
+	if (n->counts->alive && !n->counts->alive(n->object))
+		return -ESRCH;
 	s = kmalloc(len + 1, KM_ACCOUNT);
 	if (!s)
 		return -ENOMEM;

@@ -21,16 +21,16 @@ enum unix_state { UNIX_NEW, UNIX_LISTENING, UNIX_CONNECTED, UNIX_CLOSED };
 
 struct unix_socket {
 	struct socket socket;
-	spinlock_t lock;	  /* U; RANK_UNIX; two: lower address first */
-	enum unix_state state;	  /* U */
-	struct unix_socket *peer; /* U; counted; NULL: none, or it has closed */
-	struct list queue;	  /* U: chunks to be received */
-	u32 queued;		  /* U: bytes */
-	bool no_receive, no_send; /* U: shutdown, by either side */
-	bool reset;		  /* U: the peer closed with our data unread */
-	struct ucred peer_cred;	  /* U: as of connect, listen or pair */
-	struct pid_table *peer_pids;
-	struct list pending; /* U: connected sockets that wait for accept (pending_node) */
+	spinlock_t lock;	     /* U; RANK_UNIX; two: lower address first */
+	enum unix_state state;	     /* U */
+	struct unix_socket *peer;    /* U; counted; NULL: none, or it has closed */
+	struct list queue;	     /* U: chunks to be received */
+	u32 queued;		     /* U: bytes */
+	bool no_receive, no_send;    /* U: shutdown, by either side */
+	bool reset;		     /* U: the peer closed with our data unread */
+	struct ucred peer_cred;	     /* U: as of connect, listen or pair */
+	struct pid_table *peer_pids; /* U: in which its pid counts; only compared */
+	struct list pending;	     /* U: connected sockets that wait for accept (pending_node) */
 	struct list pending_node;
 	u32 pending_count, backlog;	 /* U */
 	struct waitq readable, writable; /* U */

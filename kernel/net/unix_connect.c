@@ -12,9 +12,9 @@
 #include "core/task.h"
 #include "fs/poll.h"
 
-/* Makes a and b each other's peers; both are new. */
-static void unix_join(struct unix_socket *a, struct unix_socket *b, struct ucred a_cred,
-		      struct ucred b_cred)
+/* Makes a, of current's, and b each other's peers; both are new. b_cred's pid counts in b_pids. */
+static void unix_join(struct unix_socket *a, struct unix_socket *b, struct ucred b_cred,
+		      struct pid_table *b_pids)
 {
 	struct unix_socket *first = a < b ? a : b, *second = a < b ? b : a;
 
@@ -23,8 +23,9 @@ static void unix_join(struct unix_socket *a, struct unix_socket *b, struct ucred
 	a->peer = (struct unix_socket *)socket_get(&b->socket);
 	b->peer = (struct unix_socket *)socket_get(&a->socket);
 	a->peer_cred = b_cred;
-	b->peer_cred = a_cred;
-	a->peer_pids = b->peer_pids = current->owner->pids;
+	b->peer_cred = unix_my_cred();
+	a->peer_pids = b_pids;
+	b->peer_pids = current->owner->pids;
 	a->state = b->state = UNIX_CONNECTED;
 	spin_unlock(&second->lock);
 	spin_unlock(&first->lock);
@@ -32,7 +33,7 @@ static void unix_join(struct unix_socket *a, struct unix_socket *b, struct ucred
 
 int unix_pair(struct socket *a, struct socket *b)
 {
-	unix_join(unix_of(a), unix_of(b), unix_my_cred(), unix_my_cred());
+	unix_join(unix_of(a), unix_of(b), unix_my_cred(), current->owner->pids);
 	return 0;
 }
 
@@ -81,7 +82,7 @@ static int listener_enqueue(struct unix_socket *l, struct unix_socket *u)
 		goto give_up;
 	}
 	spin_unlock(&l->lock);
-	unix_join(u, server, unix_my_cred(), l->peer_cred);
+	unix_join(u, server, l->peer_cred, l->peer_pids);
 	spin_lock(&l->lock);
 	list_append(&l->pending, &server->pending_node);
 	waitq_wake_all(&l->readable, POLLIN | POLLRDNORM);
@@ -133,6 +134,7 @@ int unix_listen(struct socket *s, u32 backlog)
 		u->state = UNIX_LISTENING;
 		u->backlog = MIN(backlog, (u32)SOMAXCONN);
 		u->peer_cred = unix_my_cred(); /* what those who connect see */
+		u->peer_pids = current->owner->pids;
 		waitq_wake_all(&u->writable, 0);
 	}
 	spin_unlock(&u->lock);

@@ -238,7 +238,7 @@ static int chunk_wait(struct receiver *r, bool wait, ktime_t deadline, struct un
 static bool same_sender(const struct ancillary *a, const struct ancillary *b)
 {
 	return a->cred.pid == b->cred.pid && a->cred.uid == b->cred.uid &&
-	       a->cred.gid == b->cred.gid;
+	       a->cred.gid == b->cred.gid && a->pids == b->pids;
 }
 
 /* Hands over what goes along with c; with MSG_PEEK, copies of the files. */

@@ -70,6 +70,15 @@ static bool process_is_visitor(const struct process *target)
 	return visitor;
 }
 
+/*
+ * Born inside by cfork, or by one who joined, and has not executed anything yet: it is a copy of a
+ * program outside, with that one's memory and descriptors.
+ */
+bool process_is_foreign(const struct process *target)
+{
+	return !sees(current->process->image, READ_ONCE(target->image));
+}
+
 bool process_may_look(struct process *target)
 {
 	const struct cred *c = current->cred, *t;
@@ -77,7 +86,7 @@ bool process_may_look(struct process *target)
 
 	if (target == current->process)
 		return true;
-	if (process_is_visitor(target))
+	if (process_is_foreign(target) || process_is_visitor(target))
 		return false;
 	rcu_read_lock();
 	if (target->leader) {

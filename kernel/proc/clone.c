@@ -32,6 +32,18 @@
 
 /* --- flags --- */
 
+/* A sibling of one whose parent is outside would be a child that its parent has no name for. */
+static bool clone_parent_is_here(void)
+{
+	struct process *me = current->process;
+	bool here;
+
+	spin_lock(&tree_lock);
+	here = me->parent && me->parent->pids == me->pids && me->pids->init != me;
+	spin_unlock(&tree_lock);
+	return here;
+}
+
 static int clone_check(const struct clone_request *r)
 {
 	u64 f = r->flags;
@@ -44,11 +56,7 @@ static int clone_check(const struct clone_request *r)
 		return -EINVAL;
 	if (f & CLONE_SIGHAND && f & CLONE_CLEAR_SIGHAND)
 		return -EINVAL;
-	/* A sibling of pid 1 would have no parent in the container. */
-	if (f & CLONE_PARENT &&
-	    (!current->process->parent || current->process->pids->init == current->process))
-		return -EINVAL;
-	return 0;
+	return f & CLONE_PARENT && !clone_parent_is_here() ? -EINVAL : 0;
 }
 
 /* --- charges --- */

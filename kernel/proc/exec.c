@@ -273,6 +273,7 @@ static void commit_process(struct exec *x)
 	signals_exec(p);
 	strlcpy(current->name, x->comm, sizeof(current->name));
 	p->dumpable = x->keep_dumpable;
+	WRITE_ONCE(p->image, p->pids->owner);
 	process_forget_way_back(p);
 	if (x->cred) {
 		ts->pdeath_signal = 0;

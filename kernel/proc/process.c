@@ -66,6 +66,7 @@ int process_create(struct pid_table *t, struct process **out)
 	waitq_init(&p->child_wait);
 	mutex_init(&p->exec_lock, RANK_EXEC);
 	p->pids = t;
+	p->image = current->process ? current->process->image : t->owner;
 	p->kills_before = READ_ONCE(t->kills);
 	p->start_time = ktime_get();
 	p->dumpable = true;

@@ -149,6 +149,9 @@ struct process {
 	u32 pid;		     /* there */
 	struct pid_place outer;	     /* if it entered from outside: where its parent finds it */
 	u32 kills_before;	     /* pids->kills before its birth was allowed */
+	/* Whose program it runs: where it, or the ancestor whose memory it copied, has executed
+	 * one. `container` or one around it; changed by itself only. */
+	const struct owner *image;
 
 	struct signal_shared *signals; /* handlers, shared pending set, timers */
 	spinlock_t signal_lock;	       /* S: pending sets and masks of all threads, handlers */
@@ -283,8 +286,9 @@ struct aspace *task_aspace(struct task *t);
 struct fd_table *task_files(struct task *t);
 struct fs_context *task_fs(struct task *t);
 /* current may look into target as ptrace could: same ids, dumpable, or CAP_SYS_PTRACE (man 2
- * ptrace). */
+ * ptrace); and what runs there is not still a program of a container around current's own. */
 bool process_may_look(struct process *target);
+bool process_is_foreign(const struct process *target); /* such a program */
 /* As in /proc/PID/stat: R running, S sleeping, T stopped, Z zombie, X dead (proc/status.c). */
 char process_state_letter(struct process *p);
 struct process_summary {

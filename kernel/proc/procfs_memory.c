@@ -32,7 +32,7 @@ static int copy_range(struct aspace *as, u64 start, u64 end, struct text *out)
 
 int procfs_show_cmdline(void *object, struct text *out)
 {
-	struct aspace *as = procfs_process_aspace(object);
+	struct aspace *as = process_is_foreign(object) ? NULL : procfs_process_aspace(object);
 	int err = as ? copy_range(as, as->arg_start, as->arg_end, out) : 0;
 
 	if (as)

@@ -293,8 +293,9 @@ bool runqueue_suspend(struct runqueue *rq, struct task *t);
 void runqueue_resume(struct runqueue *rq, struct task *t, bool was_queued, bool new_class);
 /* Something about the tasks of a CPU has changed: it is to compare them again. */
 void sched_compare(unsigned cpu);
-/* New affinity (not empty): moves t if it stands or runs elsewhere. */
-void sched_set_affinity(struct task *t, u64 mask);
+/* New affinity: moves t if it stands or runs elsewhere. -EINVAL: it has no CPU that its container
+ * has. */
+int sched_set_affinity(struct task *t, u64 mask);
 
 static inline bool sched_allowed(const struct task *t, unsigned cpu)
 {

@@ -23,6 +23,7 @@
  *	the task has waited for STARVED: there, another container may be due for long.
  */
 #include "arch/x86/smp.h"
+#include "core/errno.h"
 #include "proc/sched.h"
 
 #define BALANCE_SPAN (30 * NSEC_PER_MSEC)
@@ -358,14 +359,20 @@ static void sched_confine(struct task *t, struct runqueue *rq, u64 allowed)
 	}
 }
 
-void sched_set_affinity(struct task *t, u64 mask)
+int sched_set_affinity(struct task *t, u64 mask)
 {
 	struct runqueue *rq = runqueue_lock_task(t);
+	u64 allowed = group_allowed(t->sched.group, mask);
 
+	if (!(allowed & mask)) {
+		spin_unlock(&rq->lock);
+		return -EINVAL;
+	}
 	t->sched.affinity = mask;
-	sched_confine(t, rq, group_allowed(t->sched.group, mask));
+	sched_confine(t, rq, allowed);
 	if (t == current && !sched_allowed(t, this_cpu()->id))
 		schedule();
+	return 0;
 }
 
 void sched_confine_to_group(struct task *t)

@@ -320,7 +320,7 @@ s64 sys_sched_setaffinity(int pid, u32 size, uaddr_t umask)
 	else if (!mask)
 		err = -EINVAL;
 	else
-		sched_set_affinity(t, mask);
+		err = sched_set_affinity(t, mask);
 	task_put(t);
 	return err;
 }

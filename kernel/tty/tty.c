@@ -289,7 +289,7 @@ static s64 job_set_controlling(struct tty *t, u64 steal)
 	err = -EPERM;
 	if (!current_is_session_leader() || s->tty)
 		goto unlock;
-	if (t->session && !(steal == 1 && capable(CAP_SYS_ADMIN)))
+	if (t->session && !(steal == 1 && may(t->session->owner, CAP_SYS_ADMIN)))
 		goto unlock;
 	clear_session(t);
 	set_session(t, s);
@@ -357,7 +357,8 @@ static s64 job_get_id(struct file *f, struct tty *t, bool session, u64 arg)
 	s64 err = 0;
 
 	mutex_lock(&tty_job_lock);
-	if (!t->session || (!master && t->session != current_session()))
+	if (!t->session || !sees(current->owner, t->session->owner) ||
+	    (!master && t->session != current_session()))
 		err = -ENOTTY;
 	else if (session)
 		id = t->session->sid;
