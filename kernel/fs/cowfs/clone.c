@@ -375,6 +375,22 @@ static int delete_this(struct cow_volume *v, const char *name, size_t len)
 	return meta_end(&m, 0);
 }
 
+/* Inodes that only the dropping of orphans has in use do not count: that ends soon. */
+static int delete_tidied(struct cow_volume *v, const char *name, size_t len)
+{
+	u32 begun, ended;
+	int err;
+
+	do {
+		ended = __atomic_load_n(&v->tidied, __ATOMIC_ACQUIRE);
+		err = delete_this(v, name, len);
+		begun = __atomic_load_n(&v->tidies, __ATOMIC_ACQUIRE);
+		if (err == -EBUSY && begun != ended)
+			cow_resched();
+	} while (err == -EBUSY && begun != ended);
+	return err;
+}
+
 int cow_volume_delete(struct cow_fs *fs, const char *name, size_t len)
 {
 	struct cow_volume *v;
@@ -384,7 +400,7 @@ int cow_volume_delete(struct cow_fs *fs, const char *name, size_t len)
 		err = cow_volume_find_untidy(fs, name, len, &v);
 		if (err)
 			return err;
-		err = delete_this(v, name, len);
+		err = delete_tidied(v, name, len);
 		cow_volume_put(v);
 	} while (err == -EAGAIN);
 	if (!err)

@@ -156,8 +156,10 @@ static void tidy(struct cow_volume *v)
 	    v->fs->flags & COW_MOUNT_READ_ONLY)
 		return;
 	WRITE_ONCE(v->old_orphans, false);
+	__atomic_add_fetch(&v->tidies, 1, __ATOMIC_ACQ_REL);
 	while (cow_orphans_drop(v) > 0)
 		cow_resched();
+	__atomic_add_fetch(&v->tidied, 1, __ATOMIC_ACQ_REL);
 }
 
 void cow_volumes_tidy(struct cow_fs *fs)
