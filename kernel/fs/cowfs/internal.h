@@ -178,7 +178,8 @@ struct cow_fs {
 	u64 birth;		   /* atomic: of blocks allocated now */
 	u64 sealed_birth;	   /* atomic: what is not older than this is open */
 	u64 generation; /* commit_lock: of the commit that is open; super.generation + 1 or + 2 */
-	u64 epoch;	/* atomic: counts up with each seal: cached positions are void */
+	u64 mounted_birth; /* constant: of the first blocks allocated after the mount */
+	u64 epoch;	   /* atomic: counts up with each seal: cached positions are void */
 
 	struct cow_spin dirty_lock;    /* D */
 	struct list dirty, sealed;     /* D: buffers of the open commit, of the one being written */

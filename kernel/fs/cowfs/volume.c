@@ -251,6 +251,7 @@ static void info_fill(struct cow_volume_info *out, u64 id, const struct cow_volu
 	out->inodes = r->inodes;
 	out->base_inodes = r->base_inodes;
 	out->quota_inodes = r->quota_inodes;
+	out->base_birth = r->base_birth;
 	out->created = r->created;
 }
 
