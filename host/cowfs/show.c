@@ -255,7 +255,10 @@ int command_volumes(const struct arguments *a)
 	printf("%4s %6s %5s %21s %21s  %-16s  %s\n", "ID", "PARENT", "STATE",
 	       "KIB USED/QUOTA      ", "INODES USED/QUOTA    ", "CREATED", "NAME");
 	while (!(err = cow_volume_next(m.fs, &pos, &v))) {
-		printf("%4lu %6lu %5s", v.id, v.parent, v.flags & COW_VOLUME_FROZEN ? "ro" : "rw");
+		printf("%4lu %6lu %5s", v.id, v.parent,
+		       v.flags & COW_VOLUME_TEMPORARY ? "temp"
+		       : v.flags & COW_VOLUME_FROZEN  ? "ro"
+						      : "rw");
 		print_quota(kib(v.used_blocks), kib(v.quota_blocks));
 		print_quota(v.inodes, v.quota_inodes);
 		fputs("  ", stdout);

@@ -128,12 +128,18 @@ static const struct file_ops *inode_file_ops(const struct inode *i)
 	return S_ISFIFO(i->mode) ? &fifo_file_ops : NULL;
 }
 
-static struct file *file_alloc(struct inode *i, struct path p, int flags)
+struct file *file_reserve(void)
 {
-	struct file *f = slab_alloc(file_cache);
+	return slab_alloc(file_cache);
+}
 
-	if (!f)
-		return NULL;
+void file_unreserve(struct file *f)
+{
+	slab_free(file_cache, f);
+}
+
+static void file_set_up(struct file *f, struct inode *i, struct path p, int flags)
+{
 	f->flags = flags;
 	f->mode = file_mode_of(flags);
 	f->path = p;
@@ -144,6 +150,14 @@ static struct file *file_alloc(struct inode *i, struct path p, int flags)
 	f->private = NULL;
 	list_init(&f->epoll_items);
 	__atomic_store_n(&f->refs.count, 1, __ATOMIC_RELEASE);
+}
+
+static struct file *file_alloc(struct inode *i, struct path p, int flags)
+{
+	struct file *f = file_reserve();
+
+	if (f)
+		file_set_up(f, i, p, flags);
 	return f;
 }
 
@@ -157,14 +171,21 @@ static void file_discard(struct file *f)
 
 int file_open_take(struct path *p, int flags, struct file **out)
 {
-	struct inode *i = p->dentry->inode;
-	struct file *f = file_alloc(i, *p, flags & ~O_CLOEXEC);
-	int err;
+	struct file *f = file_reserve();
 
 	if (unlikely(!f)) {
 		path_put(*p);
 		return -ENOMEM;
 	}
+	return file_open_reserved(f, p, flags, out);
+}
+
+int file_open_reserved(struct file *f, struct path *p, int flags, struct file **out)
+{
+	struct inode *i = p->dentry->inode;
+	int err;
+
+	file_set_up(f, i, *p, flags & ~O_CLOEXEC);
 	if (unlikely(flags & O_PATH)) {
 		f->ops = &path_file_ops;
 		*out = f;

@@ -145,6 +145,11 @@ void inode_accessed(const struct mount *m, struct inode *i);
 int inode_getattr(struct inode *i, struct kstat *st);
 /* Opens p, whose references pass to the file (or are put). */
 int file_open_take(struct path *p, int flags, struct file **out);
+/* The same in two steps, of which the second needs no memory for the file: who makes a file on the
+ * disk reserves first. NULL: no memory. */
+struct file *file_reserve(void);
+void file_unreserve(struct file *f);
+int file_open_reserved(struct file *f, struct path *p, int flags, struct file **out);
 /* The page of a file at index, counted and up to date; made if missing: -ENOSPC, -ENOMEM, -EIO. */
 int inode_page(struct inode *i, u64 index, struct page **out);
 s64 file_size_limit(struct inode *i, u64 pos, u64 *n);

@@ -148,17 +148,22 @@ static int open_make(struct walk *w, u32 mode, struct dentry **out)
 static int open_create_in(struct walk *w, int flags, u32 mode, struct file **out)
 {
 	struct inode *dir = w->inode;
+	struct file *f = file_reserve();
 	struct dentry *d;
 	struct path p;
 	int err;
 
+	if (!f)
+		return -ENOMEM;
 	mutex_lock(&dir->lock);
 	err = open_make(w, mode, &d);
 	mutex_unlock(&dir->lock);
-	if (err)
+	if (err) {
+		file_unreserve(f);
 		return err == -EEXIST && !(flags & O_EXCL) ? -ESTALE : err;
+	}
 	p = (struct path){ mount_get(w->path.mount), d };
-	return file_open_take(&p, flags & ~O_TRUNC, out);
+	return file_open_reserved(f, &p, flags & ~O_TRUNC, out);
 }
 
 /* Stands before the last component. 0: walked to it; 1: a link; -ENOENT: w stands on the parent. */

@@ -101,15 +101,14 @@ static int volume_clone(struct superblock *from, struct owner *owner, struct sup
 	char name[VIEW_NAME_SIZE];
 	int err;
 
-	do { /* a name that is taken was left by a crash, or is a user's */
+	do { /* a name that is taken was left by a crash and waits for its end, or is a user's */
 		u64 n = __atomic_add_fetch(&last_view, 1, __ATOMIC_RELAXED);
 
 		snprintf(name, sizeof(name), VIEW_NAME "%llu", (unsigned long long)n);
-		err = cowfs_clone(from, name, false, out);
+		err = cowfs_clone(from, name, out);
 	} while (err == -EEXIST);
 	if (err)
 		return err;
-	cowfs_delete_with(*out);
 	superblock_set_owner(*out, owner);
 	return 0;
 }

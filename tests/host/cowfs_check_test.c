@@ -242,11 +242,10 @@ static const struct {
 	{ "a superblock", hurt_superblock, true, 0 }, /* its copy is good: said, but no problem */
 };
 
-static void run(u32 n)
+static void start_hurt(u32 n)
 {
 	struct cow_inode *root;
 	struct cow_op op;
-	u64 found, left = 1;
 
 	start();
 	must(cow_inode_get(v, COW_ROOT_INO, &root));
@@ -258,6 +257,13 @@ static void run(u32 n)
 		cow_op_end(&op);
 	}
 	cow_inode_put(root);
+}
+
+static void run(u32 n)
+{
+	u64 found, left = 1;
+
+	start_hurt(n);
 	found = check(false);
 	ok(found >= cases[n].problems && first_text[0], cases[n].name, first_text);
 	for (u32 k = 0; k < 3 && left; k++)
@@ -272,6 +278,33 @@ static void run(u32 n)
 	end();
 }
 
+/* Each allocation of a repair fails; with memory it then comes to its end. */
+static void run_without_memory(u32 n)
+{
+	u64 unused = 0, failures = 0, left;
+
+	while (!unused) {
+		struct cow_check c = { .repair = true };
+		int err;
+
+		start_hurt(n);
+		must(cow_sync(fs));
+		cow_shrink(fs, 10000);
+		cow_platform_fail_in = ++failures;
+		err = cow_check(fs, &c);
+		unused = cow_platform_fail_in;
+		cow_platform_fail_in = 0;
+		must(err == -ENOMEM ? 0 : err);
+		left = 1;
+		for (u32 k = 0; k < 4 && left; k++)
+			left = check(true);
+		if (left)
+			break;
+		end();
+	}
+	ok(unused != 0, "repaired though memory failed", cases[n].name);
+}
+
 int main(void)
 {
 	start();
@@ -279,6 +312,8 @@ int main(void)
 	end();
 	for (u32 n = 0; n < ARRAY_SIZE(cases); n++)
 		run(n);
+	for (u32 n = 0; n < ARRAY_SIZE(cases); n++)
+		run_without_memory(n);
 	printf("1..%d\n", tap_count);
 	return tap_failures != 0;
 }

@@ -369,7 +369,7 @@ static int check_volume(struct checker *k)
 	if (k->volume && r->base_birth > cow_load(&k->fs->birth))
 		check_problem(k, "volume %lu: its base, birth %lu, is in the future", v,
 			      r->base_birth);
-	if (r->flags & ~COW_VOLUME_FROZEN)
+	if (r->flags & ~(COW_VOLUME_FROZEN | COW_VOLUME_TEMPORARY))
 		check_problem(k, "volume %lu: flags 0x%x", v, r->flags);
 	if (!k->volume || k->unread ||
 	    (r->inodes == k->used_inodes && r->used_blocks == k->volume->own))

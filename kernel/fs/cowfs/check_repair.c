@@ -264,9 +264,22 @@ int repair_lists(struct checker *k)
 
 /* --- names --- */
 
-int repair_entry(struct checker *k, u64 ino, const char *name, size_t len)
+static int take_entry(struct cow_inode *dir, const char *name, size_t len)
 {
 	struct cow_dir_place place;
+	int err = cow_inode_prepare(dir);
+
+	if (err)
+		return err;
+	err = cow_dir_remove_prepare(dir, name, len, &place);
+	if (!err)
+		cow_dir_remove(dir, &place);
+	cow_inode_store(dir, COW_STORE_NAMES);
+	return err;
+}
+
+int repair_entry(struct checker *k, u64 ino, const char *name, size_t len)
+{
 	struct cow_inode *dir;
 	struct repair r;
 	char copy[COW_NAME_MAX + 1] = { 0 };
@@ -282,12 +295,7 @@ int repair_entry(struct checker *k, u64 ino, const char *name, size_t len)
 	if (!err) {
 		err = cow_op_begin(r.volume, COW_OP_META, COW_OP_FREES, &r.op);
 		if (!err) {
-			err = cow_inode_prepare(dir);
-			if (!err)
-				err = cow_dir_remove_prepare(dir, copy, len, &place);
-			if (!err)
-				cow_dir_remove(dir, &place);
-			cow_inode_store(dir, COW_STORE_NAMES);
+			err = take_entry(dir, copy, len);
 			cow_op_end(&r.op);
 		}
 		cow_inode_put(dir);
@@ -326,6 +334,7 @@ static int lost_dir(struct checker *k, struct cow_volume *v, struct cow_inode **
 	return err;
 }
 
+/* Its record, then its entry in dir. */
 static int give_name(struct repair *r, struct cow_inode *dir, u64 ino, const struct check_inode *i)
 {
 	bool is_dir = (i->mode & COW_S_TYPE) == COW_S_DIR;
@@ -335,13 +344,11 @@ static int give_name(struct repair *r, struct cow_inode *dir, u64 ino, const str
 	char name[32];
 	u64 nlink = is_dir ? 2 + i->subdirs : 1;
 	size_t len = snprintf(name, sizeof(name), "#%lu", ino);
-	int err = cow_op_begin(r->volume, COW_OP_META, COW_OP_FREES, &r->op);
+	int err = cow_inode_prepare(dir);
 
 	if (err)
 		return err;
-	err = cow_inode_prepare(dir);
-	if (!err)
-		err = cow_record_write(r->volume, ino, &leaf, &rec);
+	err = cow_record_write(r->volume, ino, &leaf, &rec);
 	if (!err) {
 		err = cow_dir_insert_prepare(dir, name, len, &place);
 		if (!err) {
@@ -353,7 +360,6 @@ static int give_name(struct repair *r, struct cow_inode *dir, u64 ino, const str
 		cow_buf_put(leaf);
 	}
 	cow_inode_store(dir, COW_STORE_NAMES);
-	cow_op_end(&r->op);
 	return err;
 }
 
@@ -370,7 +376,11 @@ int repair_lost(struct checker *k, u64 ino, const struct check_inode *i)
 		return err;
 	err = lost_dir(k, r.volume, &dir);
 	if (!err) {
-		err = give_name(&r, dir, ino, i);
+		err = cow_op_begin(r.volume, COW_OP_META, COW_OP_FREES, &r.op);
+		if (!err) {
+			err = give_name(&r, dir, ino, i);
+			cow_op_end(&r.op);
+		}
 		cow_inode_put(dir);
 	}
 	repair_close(k, &r);

@@ -250,7 +250,7 @@ int cow_volume_clone(struct cow_volume *src, const char *name, size_t len, u32 f
 	struct meta_op m;
 	int err = cow_name_check(name, len);
 
-	if (!err && flags & ~(u32)COW_VOLUME_FROZEN)
+	if (!err && flags & ~(u32)(COW_VOLUME_FROZEN | COW_VOLUME_TEMPORARY))
 		err = -EINVAL;
 	if (err)
 		return err;
@@ -375,6 +375,22 @@ static int delete_this(struct cow_volume *v, const char *name, size_t len)
 	return meta_end(&m, 0);
 }
 
+/* Inodes that only the dropping of orphans has in use do not count: that ends soon. */
+static int delete_tidied(struct cow_volume *v, const char *name, size_t len)
+{
+	u32 begun, ended;
+	int err;
+
+	do {
+		ended = __atomic_load_n(&v->tidied, __ATOMIC_ACQUIRE);
+		err = delete_this(v, name, len);
+		begun = __atomic_load_n(&v->tidies, __ATOMIC_ACQUIRE);
+		if (err == -EBUSY && begun != ended)
+			cow_resched();
+	} while (err == -EBUSY && begun != ended);
+	return err;
+}
+
 int cow_volume_delete(struct cow_fs *fs, const char *name, size_t len)
 {
 	struct cow_volume *v;
@@ -384,12 +400,56 @@ int cow_volume_delete(struct cow_fs *fs, const char *name, size_t len)
 		err = cow_volume_find_untidy(fs, name, len, &v);
 		if (err)
 			return err;
-		err = delete_this(v, name, len);
+		err = delete_tidied(v, name, len);
 		cow_volume_put(v);
 	} while (err == -EAGAIN);
 	if (!err)
 		wake(fs);
 	return err;
+}
+
+static bool is_left(const struct cow_fs *fs, u32 flags, u64 base_birth)
+{
+	return flags & COW_VOLUME_TEMPORARY && base_birth < fs->mounted_birth;
+}
+
+/* Looks at it again: the name and the number may be another's by now. */
+static int sweep_one(struct cow_fs *fs, const struct cow_volume_info *i)
+{
+	struct cow_volume *v;
+	int err = cow_volume_load(fs, i->id, &v);
+
+	if (err)
+		return err;
+	err = is_left(fs, v->rec.flags, v->rec.base_birth)
+		      ? delete_tidied(v, i->name, strlen(i->name))
+		      : -ENOENT;
+	cow_volume_put(v);
+	return err;
+}
+
+int cow_volumes_sweep(struct cow_fs *fs)
+{
+	struct cow_volume_info *info = cow_alloc(sizeof(*info));
+	u64 pos = 0;
+	int err = info ? 0 : -ENOMEM;
+
+	if (fs->flags & COW_MOUNT_READ_ONLY)
+		err = -ENOENT;
+	while (!err) {
+		err = cow_volume_next(fs, &pos, info);
+		if (err || !is_left(fs, info->flags, info->base_birth))
+			continue;
+		err = sweep_one(fs, info);
+		if (err == -EBUSY || err == -EAGAIN || err == -ENOENT)
+			err = 0; /* it has found a user, or is gone */
+		cow_resched();
+	}
+	cow_free(info);
+	if (err != -ENOENT)
+		return err;
+	wake(fs);
+	return 0;
 }
 
 int cow_volume_freeze(struct cow_volume *v)

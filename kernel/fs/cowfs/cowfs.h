@@ -97,6 +97,7 @@ struct cow_volume_info {
 	u32 flags; /* COW_VOLUME_* */
 	char name[COW_NAME_MAX + 1];
 	u64 used_blocks, quota_blocks, inodes, base_inodes, quota_inodes;
+	u64 base_birth;
 	struct cow_time created;
 };
 /* Counted: cow_volume_put. -ENOENT. */
@@ -109,7 +110,7 @@ u64 cow_volume_id(const struct cow_volume *v);
 int cow_volume_create(struct cow_fs *fs, const char *name, size_t len, struct cow_volume **out);
 /*
  * A volume with all that src holds now, sharing it: one reference count, no I/O, whatever the size.
- * flags: COW_VOLUME_FROZEN. Also of a frozen one.
+ * flags: COW_VOLUME_*. Also of a frozen one.
  */
 int cow_volume_clone(struct cow_volume *src, const char *name, size_t len, u32 flags,
 		     struct cow_volume **out);
@@ -118,6 +119,9 @@ int cow_volume_clone(struct cow_volume *src, const char *name, size_t len, u32 f
 int cow_volume_delete(struct cow_fs *fs, const char *name, size_t len);
 int cow_volume_rename(struct cow_fs *fs, const char *from, size_t from_len, const char *to,
 		      size_t to_len);
+/* Deletes the temporary ones that are from before the mount and that nobody uses: what a crash
+ * left. */
+int cow_volumes_sweep(struct cow_fs *fs);
 int cow_volume_freeze(struct cow_volume *v);
 int cow_volume_info(struct cow_volume *v, struct cow_volume_info *out);
 /* The next volume in order of position; *pos 0 begins. -ENOENT: no more. */

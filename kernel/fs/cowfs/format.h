@@ -146,7 +146,8 @@ struct cow_volume_record {
 	u64 generation; /* how often this number was given */
 	u64 zero[13];
 };
-#define COW_VOLUME_FROZEN BIT(0) /* never changes: an image, a snapshot */
+#define COW_VOLUME_FROZEN    BIT(0) /* never changes: an image, a snapshot */
+#define COW_VOLUME_TEMPORARY BIT(1) /* not after the next mount: cow_volumes_sweep() */
 
 /* A dead tree, in the meta volume's table; chained from the superblock's dead_head, last one first.
  */

@@ -254,7 +254,8 @@ void cow_inode_unhash(struct cow_inode *i)
 	cow_spin_unlock(&k->lock);
 }
 
-int cow_inode_put_any(struct cow_inode *i)
+/* later: if the last one of an orphan cannot delete it, cow_volumes_tidy() shall. */
+static int put(struct cow_inode *i, bool later)
 {
 	struct cow_bucket *k = bucket_of(i->volume, i->ino);
 	s32 n = __atomic_load_n(&i->refs, __ATOMIC_RELAXED);
@@ -277,15 +278,22 @@ int cow_inode_put_any(struct cow_inode *i)
 	if (orphan) {
 		err = cow_inode_delete(i);
 		cow_inode_unhash(i);
+		if (err && later)
+			WRITE_ONCE(i->volume->old_orphans, true);
 	}
 	cow_inode_discard(i);
 	return err;
 }
 
+int cow_inode_put_any(struct cow_inode *i)
+{
+	return put(i, false);
+}
+
 void cow_inode_put(struct cow_inode *i)
 {
 	/* one that could not be deleted stays on the list of orphans, for another day */
-	(void)cow_inode_put_any(i);
+	(void)put(i, true);
 }
 
 /* --- changing --- */

@@ -182,7 +182,8 @@ struct cow_fs {
 	u64 birth;		   /* atomic: of blocks allocated now */
 	u64 sealed_birth;	   /* atomic: what is not older than this is open */
 	u64 generation; /* commit_lock: of the commit that is open; super.generation + 1 or + 2 */
-	u64 epoch;	/* atomic: counts up with each seal: cached positions are void */
+	u64 mounted_birth; /* constant: of the first blocks allocated after the mount */
+	u64 epoch;	   /* atomic: counts up with each seal: cached positions are void */
 
 	struct cow_spin dirty_lock;    /* D */
 	struct list dirty, sealed;     /* D: buffers of the open commit, of the one being written */
@@ -240,13 +241,14 @@ struct cow_volume {
 	struct cow_lock lock;	      /* V */
 	struct cow_volume_record rec; /* V; written to the meta volume's table by the seal */
 	u64 cloned_birth;	      /* V: what is not younger was shared by a clone */
-	u64 epoch;	  /* V: counts up with each clone and, seen from fs->epoch, each seal */
-	bool dirty;	  /* V + D: on fs->dirty_volumes */
-	bool doomed;	  /* V: deleted; empty and frozen for those who still hold it */
-	bool old_orphans; /* orphans that nobody has in memory are on its list: see tidy() */
-	s32 refs;	  /* volumes_lock */
-	s32 inodes_used;  /* atomic: struct cow_inode of it */
-	struct list node; /* volumes_lock */
+	u64 epoch;	    /* V: counts up with each clone and, seen from fs->epoch, each seal */
+	bool dirty;	    /* V + D: on fs->dirty_volumes */
+	bool doomed;	    /* V: deleted; empty and frozen for those who still hold it */
+	bool old_orphans;   /* orphans that nobody has in memory are on its list: see tidy() */
+	s32 refs;	    /* volumes_lock */
+	s32 inodes_used;    /* atomic: struct cow_inode of it */
+	u32 tidies, tidied; /* atomic: how often tidy() has begun and ended; it has inodes in use */
+	struct list node;   /* volumes_lock */
 	struct list dirty_node; /* D */
 	u64 alloc_hint;		/* V: where its last block went */
 	u64 write_reserved;	/* V: the operation between cow_file_write_begin and _end */

@@ -194,43 +194,85 @@ static bool super_sane(const struct cow_super *s, u64 disk_blocks)
 	       s->meta.table.birth <= s->birth && s->label[sizeof(s->label) - 1] == '\0';
 }
 
-/* Reads block addr; if it is a good superblock and newer than *best, it is the best. */
-static void super_try(struct cow_platform *p, u64 addr, struct cow_page *page,
-		      struct cow_super *best)
+struct super_search {
+	struct cow_platform *platform;
+	struct cow_page *page;
+	struct cow_super *best;
+	u64 place[4];
+	u64 generation[4]; /* of the good superblock that is there; 0: there is none */
+};
+
+static int super_io(struct super_search *x, bool write, u64 addr)
 {
-	const struct cow_super *s = cow_page_data(page);
-	void *data = cow_page_data(page);
+	void *data = cow_page_data(x->page);
 	struct cow_io io;
 
-	cow_io_init(&io, p);
-	cow_io_start(&io, false, addr, &page, &data, 1);
-	if (!cow_io_wait(&io) && super_sane(s, cow_disk_blocks(p)) &&
-	    (!best->magic || s->generation > best->generation))
-		*best = *s;
+	cow_io_init(&io, x->platform);
+	cow_io_start(&io, write, addr, &x->page, &data, 1);
+	return cow_io_wait(&io);
+}
+
+/* Reads block addr; if it is a good superblock and newer than the best, it is that. */
+static void super_try(struct super_search *x, unsigned n, u64 addr)
+{
+	const struct cow_super *s = cow_page_data(x->page);
+
+	x->place[n] = addr;
+	if (super_io(x, false, addr) || !super_sane(s, cow_disk_blocks(x->platform)))
+		return;
+	x->generation[n] = s->generation;
+	if (!x->best->magic || s->generation > x->best->generation)
+		*x->best = *s;
+}
+
+/*
+ * The slot of the last commit and its copy: a crash may have torn one of them, or the disk has lost
+ * it. It is written again from the other, which stands meanwhile. What cannot be written may wait:
+ * the next commit will say so.
+ */
+static void super_mend(struct super_search *x)
+{
+	const struct cow_super *best = x->best;
+	int err;
+
+	for (unsigned n = 0; n < 4; n++) {
+		if (n % 2 != (best->generation & 1) || x->generation[n] == best->generation)
+			continue;
+		memcpy(cow_page_data(x->page), best, COW_BLOCK);
+		err = super_io(x, true, x->place[n]);
+		if (!err)
+			err = cow_io_flush(x->platform);
+		cow_log(x->platform, "superblock at block %lu: torn or bad, %s",
+			(unsigned long)x->place[n],
+			err ? "and it cannot be written" : "written again from its copy");
+	}
 }
 
 /*
  * The size of the filesystem, which says where the copies are, stands in the first two blocks; if
  * both are gone it is taken to be that of the disk.
  */
-static int super_read(struct cow_platform *p, struct cow_super *best)
+static int super_read(struct cow_platform *p, struct cow_super *best, bool mend)
 {
+	struct super_search x = { .platform = p, .best = best };
 	u64 blocks = cow_disk_blocks(p);
 	void *data;
-	struct cow_page *page = cow_page_alloc(p, false, &data);
 
-	if (!page)
+	x.page = cow_page_alloc(p, false, &data);
+	if (!x.page)
 		return -ENOMEM;
 	best->magic = 0;
 	if (blocks >= BLOCKS_MIN) {
-		super_try(p, 0, page, best);
-		super_try(p, 1, page, best);
+		super_try(&x, 0, 0);
+		super_try(&x, 1, 1);
 		if (best->magic)
 			blocks = best->blocks;
-		super_try(p, blocks - 2, page, best);
-		super_try(p, blocks - 1, page, best);
+		super_try(&x, 2, blocks - 2);
+		super_try(&x, 3, blocks - 1);
 	}
-	cow_page_put(page);
+	if (best->magic && mend)
+		super_mend(&x);
+	cow_page_put(x.page);
 	return best->magic ? 0 : -EINVAL;
 }
 
@@ -267,10 +309,11 @@ int cow_mount(struct cow_platform *p, u32 flags, struct cow_fs **out)
 {
 	struct cow_super *s = cow_alloc(sizeof(*s));
 	struct cow_fs *fs;
-	int err = s ? super_read(p, s) : -ENOMEM;
+	int err;
 
 	if (cow_disk_read_only(p))
 		flags |= COW_MOUNT_READ_ONLY;
+	err = s ? super_read(p, s, !(flags & COW_MOUNT_READ_ONLY)) : -ENOMEM;
 	if (!err)
 		err = fs_create(p, s, flags, &fs);
 	cow_free(s);
@@ -281,6 +324,7 @@ int cow_mount(struct cow_platform *p, u32 flags, struct cow_fs **out)
 		fs_free(fs);
 		return err;
 	}
+	fs->mounted_birth = fs->birth;
 	*out = fs;
 	return 0;
 }

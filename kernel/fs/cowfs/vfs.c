@@ -46,7 +46,11 @@ static void thread_main(void *arg)
 {
 	struct cowfs_disk *d = arg;
 	bool wanted;
+	int err = cow_volumes_sweep(d->fs);
 
+	if (err)
+		log_warn("cowfs: %s: what is left of containers stays: error %d\n",
+			 d->platform.device->name, -err);
 	while (thread_wait(d, &wanted))
 		for (bool commit = true; cow_work(d->fs, commit) && !READ_ONCE(d->stop);
 		     commit = false)
@@ -249,11 +253,6 @@ bool cowfs_is(const struct superblock *sb)
 	return sb->type == &cowfs_type;
 }
 
-void cowfs_delete_with(struct superblock *sb)
-{
-	cowfs_super_of(sb)->delete_after = true;
-}
-
 /* --- mount --- */
 
 struct cowfs_options {
@@ -350,14 +349,12 @@ static int mount_volume(struct block_device *b, const char *name, u32 flags,
 static int mount_clone(const struct cowfs_options *o, struct superblock **sb)
 {
 	struct superblock *from = *sb;
-	int err = cowfs_clone(from, o->clone, false, sb);
+	int err = cowfs_clone(from, o->clone, sb);
 
 	superblock_put(from);
-	if (err)
-		return err;
-	(*sb)->flags |= o->flags & MS_RDONLY;
-	cowfs_delete_with(*sb);
-	return 0;
+	if (!err)
+		(*sb)->flags |= o->flags & MS_RDONLY;
+	return err;
 }
 
 static int mount_device(struct block_device *b, const char *name, u32 flags,

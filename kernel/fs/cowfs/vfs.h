@@ -5,8 +5,7 @@
  *
  * Typical sequence, of a container whose root is a view of its creator's:
  *
- *	err = cowfs_clone(mount->sb, "c7", 0, &sb);
- *	cowfs_delete_with(sb);
+ *	err = cowfs_clone(mount->sb, "c7", &sb);
  *	err = mount_table_set_root_sb(table, sb, source);
  *	superblock_put(sb);
  *	... the container goes, with it its mounts, and with the last of them the volume.
@@ -21,17 +20,15 @@ extern const struct fs_type cowfs_type;
 bool cowfs_is(const struct superblock *sb);
 /*
  * A superblock (one reference) of a new volume that has all that sb's has now. It costs the same
- * whatever that is, and waits for no disk. frozen: it never changes. -EEXIST, -ENOSPC, -ENOMEM,
- * -EROFS, -EIO.
+ * whatever that is, and waits for no disk. It is deleted with its last mount, or, if a crash came
+ * before that, after the disk's next mount. -EEXIST, -ENOSPC, -ENOMEM, -EROFS, -EIO.
  */
-int cowfs_clone(struct superblock *sb, const char *name, bool frozen, struct superblock **out);
+int cowfs_clone(struct superblock *sb, const char *name, struct superblock **out);
 /* The volume `name` on a disk: a superblock, counted. -EINVAL: no cowfs there; -ENOENT; -EIO. */
 struct block_device;
 int cowfs_mount_device(struct block_device *b, const char *name, struct superblock **out);
 /* The volume `name` on sb's disk: a superblock, counted. -ENOENT. */
 int cowfs_open(struct superblock *sb, const char *name, struct superblock **out);
-/* Names the volume when sb's last mount has gone: then it is deleted. */
-void cowfs_delete_with(struct superblock *sb);
 /* All that was written to any cowfs is on its disk: for the end of the machine. */
 void cowfs_sync_all(void);
 void cowfs_init(void);

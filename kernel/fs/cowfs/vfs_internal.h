@@ -63,7 +63,7 @@ struct cowfs_super {
 	struct cowfs_disk *disk;
 	struct cow_volume *volume;
 	struct list node;  /* D: disk->supers */
-	bool delete_after; /* cowfs_delete_with */
+	bool delete_after; /* constant once it is known: the volume goes with the last mount */
 };
 
 static inline struct cowfs_super *cowfs_super_of(const struct superblock *sb)

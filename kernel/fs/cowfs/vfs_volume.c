@@ -19,18 +19,19 @@ static int super_open(struct cowfs_disk *d, struct cow_volume *v, struct superbl
 	return err;
 }
 
-int cowfs_clone(struct superblock *sb, const char *name, bool frozen, struct superblock **out)
+int cowfs_clone(struct superblock *sb, const char *name, struct superblock **out)
 {
 	struct cowfs_super *s = cowfs_super_of(sb);
 	struct cow_volume *v;
-	int err =
-		cow_volume_clone(s->volume, name, strlen(name), frozen ? COW_VOLUME_FROZEN : 0, &v);
+	int err = cow_volume_clone(s->volume, name, strlen(name), COW_VOLUME_TEMPORARY, &v);
 
 	if (err)
 		return err;
 	err = super_open(s->disk, v, out);
 	if (err)
 		(void)cow_volume_delete(s->disk->fs, name, strlen(name));
+	else
+		cowfs_super_of(*out)->delete_after = true;
 	return err;
 }
 

@@ -156,8 +156,10 @@ static void tidy(struct cow_volume *v)
 	    v->fs->flags & COW_MOUNT_READ_ONLY)
 		return;
 	WRITE_ONCE(v->old_orphans, false);
+	__atomic_add_fetch(&v->tidies, 1, __ATOMIC_ACQ_REL);
 	while (cow_orphans_drop(v) > 0)
 		cow_resched();
+	__atomic_add_fetch(&v->tidied, 1, __ATOMIC_ACQ_REL);
 }
 
 void cow_volumes_tidy(struct cow_fs *fs)
@@ -249,6 +251,7 @@ static void info_fill(struct cow_volume_info *out, u64 id, const struct cow_volu
 	out->inodes = r->inodes;
 	out->base_inodes = r->base_inodes;
 	out->quota_inodes = r->quota_inodes;
+	out->base_birth = r->base_birth;
 	out->created = r->created;
 }
 

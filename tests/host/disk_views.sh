@@ -1,0 +1,42 @@
+#!/bin/bash
+# Views of containers that are there when the machine stops are gone after the next boot; images and volumes of users
+# stay, also one that is called like a view.
+set -u
+cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+count=0
+
+ok() { # ok STATUS NAME
+	count=$((count + 1))
+	[ "$1" = 0 ] && echo "ok $count - $2" && return
+	echo "not ok $count - $2"
+	sed 's/^/# /' "$work/volumes" "$work/out"
+}
+
+boot() { # boot COMMAND
+	# shellcheck disable=SC2086 # words are meant
+	timeout 300 ./run --no-build --timeout 250 --disk "$work/disk" ${RUN_OPTIONS:-} -c "$1" >"$work/out" 2>&1 </dev/null
+}
+
+volumes() {
+	build/host/cowfs volumes "$work/disk" >"$work/volumes" 2>&1
+}
+
+build/host/mkfs.cowfs -a build/initramfs.cpio -s 128M "$work/disk" >/dev/null || exit 1
+build/host/cowfs clone "$work/disk" root view.2
+build/host/cowfs clone -r "$work/disk" root image
+boot 'for i in 1 2 3; do ctool run --detach --name left$i host sleep 1000 || exit 1; done; sync; poweroff -f; sleep 100'
+volumes
+[ "$(grep -c ' temp ' "$work/volumes")" = 3 ] && [ "$(grep -c ' view\.' "$work/volumes")" = 4 ]
+ok $? "views are left on the disk"
+boot '[ "$(ctool run --rm host sh -c "echo hello")" = hello ] && sleep 1 && sync'
+ok $? "the next boot"
+volumes
+! grep -q ' temp ' "$work/volumes"
+ok $? "they are gone"
+grep -q ' view\.2$' "$work/volumes" && grep -q ' ro .* image$' "$work/volumes" && grep -q ' root$' "$work/volumes"
+ok $? "other volumes are not"
+build/host/fsck.cowfs -n "$work/disk" >>"$work/out" 2>&1
+ok $? "nothing is wrong on the disk"
+echo "1..$count"
