@@ -70,6 +70,7 @@ static void file_release(struct file *f)
 	if (f->mode & FILE_WRITE)
 		file_close_writer(f);
 	path_put(f->path);
+	uncharge_below(f->account, &account_root, RES_FILES, 1);
 	slab_free(file_cache, f);
 }
 
@@ -128,12 +129,20 @@ static const struct file_ops *inode_file_ops(const struct inode *i)
 	return S_ISFIFO(i->mode) ? &fifo_file_ops : NULL;
 }
 
-static struct file *file_alloc(struct inode *i, struct path p, int flags)
+/* -ENFILE: files.max (what man 2 open says of a limit of the system). -ENOMEM */
+static int file_alloc(struct inode *i, struct path p, int flags, struct file **out)
 {
-	struct file *f = slab_alloc(file_cache);
+	struct account *a = current ? current->account : &account_root;
+	struct file *f;
 
-	if (!f)
-		return NULL;
+	if (unlikely(charge_below(a, &account_root, RES_FILES, 1)))
+		return -ENFILE;
+	f = slab_alloc(file_cache);
+	if (unlikely(!f)) {
+		uncharge_below(a, &account_root, RES_FILES, 1);
+		return -ENOMEM;
+	}
+	f->account = a;
 	f->flags = flags;
 	f->mode = file_mode_of(flags);
 	f->path = p;
@@ -144,7 +153,8 @@ static struct file *file_alloc(struct inode *i, struct path p, int flags)
 	f->private = NULL;
 	list_init(&f->epoll_items);
 	__atomic_store_n(&f->refs.count, 1, __ATOMIC_RELEASE);
-	return f;
+	*out = f;
+	return 0;
 }
 
 /* A file that did not get as far as its open op. */
@@ -158,12 +168,12 @@ static void file_discard(struct file *f)
 int file_open_take(struct path *p, int flags, struct file **out)
 {
 	struct inode *i = p->dentry->inode;
-	struct file *f = file_alloc(i, *p, flags & ~O_CLOEXEC);
-	int err;
+	struct file *f;
+	int err = file_alloc(i, *p, flags & ~O_CLOEXEC, &f);
 
-	if (unlikely(!f)) {
+	if (unlikely(err)) {
 		path_put(*p);
-		return -ENOMEM;
+		return err;
 	}
 	if (unlikely(flags & O_PATH)) {
 		f->ops = &path_file_ops;
@@ -207,16 +217,17 @@ int file_create_anon(struct inode *i, const struct file_ops *ops, int flags, voi
 {
 	struct path p = { anon_mount, NULL };
 	struct file *f;
+	int err;
 
 	if (dentry_alloc_nameless(anon_mount->sb, i, name, &p.dentry)) {
 		inode_put(i);
 		return -ENOMEM;
 	}
 	mount_get(anon_mount);
-	f = file_alloc(i, p, flags & ~O_CLOEXEC);
-	if (!f) {
+	err = file_alloc(i, p, flags & ~O_CLOEXEC, &f);
+	if (err) {
 		path_put(p);
-		return -ENOMEM;
+		return err;
 	}
 	f->ops = ops;
 	f->private = private;
