@@ -93,79 +93,6 @@ static int show_procs(void *object, struct text *t)
 	return 0;
 }
 
-static int show_max(struct container *c, enum resource what, struct text *t)
-{
-	s64 max = READ_ONCE(c->owner.account->res[what].max);
-
-	if (max == INT64_MAX)
-		text_printf(t, "max\n");
-	else
-		text_printf(t, "%lld\n", (long long)max);
-	return 0;
-}
-
-static int show_used(struct container *c, enum resource what, struct text *t)
-{
-	text_printf(t, "%lld\n", (long long)MAX(account_read(c->owner.account, what), (s64)0));
-	return 0;
-}
-
-static int show_pids_max(void *object, struct text *t)
-{
-	return show_max(object, RES_PIDS, t);
-}
-
-static int show_pids_current(void *object, struct text *t)
-{
-	return show_used(object, RES_PIDS, t);
-}
-
-static int show_pids_peak(void *object, struct text *t)
-{
-	struct container *c = object;
-
-	text_printf(t, "%lld\n", (long long)READ_ONCE(c->owner.account->res[RES_PIDS].peak));
-	return 0;
-}
-
-static int show_pids_events(void *object, struct text *t)
-{
-	struct container *c = object;
-
-	text_printf(t, "max %llu\n",
-		    (unsigned long long)READ_ONCE(c->owner.account->res[RES_PIDS].failed));
-	return 0;
-}
-
-static int show_memory_max(void *object, struct text *t)
-{
-	return show_max(object, RES_MEMORY, t);
-}
-
-static int show_memory_current(void *object, struct text *t)
-{
-	return show_used(object, RES_MEMORY, t);
-}
-
-static int show_memory_peak(void *object, struct text *t)
-{
-	struct container *c = object;
-
-	text_printf(t, "%lld\n", (long long)READ_ONCE(c->owner.account->res[RES_MEMORY].peak));
-	return 0;
-}
-
-static int show_memory_events(void *object, struct text *t)
-{
-	struct account *a = ((struct container *)object)->owner.account;
-
-	text_printf(t, "low 0\nhigh 0\nmax %llu\noom %llu\noom_kill %llu\n",
-		    (unsigned long long)READ_ONCE(a->res[RES_MEMORY].failed),
-		    (unsigned long long)READ_ONCE(a->oom_events),
-		    (unsigned long long)READ_ONCE(a->oom_kills));
-	return 0;
-}
-
 static int show_exit_status(void *object, struct text *t)
 {
 	struct container *c = object;
@@ -193,31 +120,6 @@ static int open_managed(void *object, bool write)
 	if (&c->owner == current->owner || !sees(current->owner, &c->owner))
 		return -EPERM;
 	return container_may_manage(c);
-}
-
-static int store_max(struct container *c, enum resource what, const char *s)
-{
-	u64 max;
-	int err = 0;
-
-	if (!strcmp(s, "max"))
-		max = INT64_MAX;
-	else
-		err = what == RES_MEMORY ? parse_size(s, &max) : parse_u64(s, &max);
-	if (err || max > INT64_MAX)
-		return -EINVAL;
-	account_set_max(c->owner.account, what, max);
-	return 0;
-}
-
-static int store_pids_max(void *object, char *s, size_t n)
-{
-	return store_max(object, RES_PIDS, s);
-}
-
-static int store_memory_max(void *object, char *s, size_t n)
-{
-	return store_max(object, RES_MEMORY, s);
 }
 
 static int show_freeze(void *object, struct text *t)
@@ -267,6 +169,15 @@ static int store_kill(void *object, char *s, size_t n)
 
 /* --- the tree --- */
 
+#define CONTROL_READABLE(n, s)                                \
+	{                                                     \
+		.name = n, .mode = S_IFREG | 0444, .show = s, \
+	}
+#define CONTROL_WRITABLE(n, s, w)                                                               \
+	{                                                                                       \
+		.name = n, .mode = S_IFREG | 0644, .show = s, .store = w, .open = open_managed, \
+	}
+
 static const struct pseudo_entry container_files[] = {
 	{ .name = "name", .mode = S_IFREG | 0444, .show = show_name },
 	{ .name = "state", .mode = S_IFREG | 0444, .show = show_state, .changed = state_changed },
@@ -274,22 +185,21 @@ static const struct pseudo_entry container_files[] = {
 	{ .name = "root", .mode = S_IFREG | 0444, .show = show_root },
 	{ .name = "hostname", .mode = S_IFREG | 0444, .show = show_hostname },
 	{ .name = "console", .mode = S_IFREG | 0444, .show = show_console },
-	{ .name = "pids.max",
-	  .mode = S_IFREG | 0644,
-	  .show = show_pids_max,
-	  .store = store_pids_max,
-	  .open = open_managed },
-	{ .name = "pids.current", .mode = S_IFREG | 0444, .show = show_pids_current },
-	{ .name = "pids.peak", .mode = S_IFREG | 0444, .show = show_pids_peak },
-	{ .name = "pids.events", .mode = S_IFREG | 0444, .show = show_pids_events },
-	{ .name = "memory.max",
-	  .mode = S_IFREG | 0644,
-	  .show = show_memory_max,
-	  .store = store_memory_max,
-	  .open = open_managed },
-	{ .name = "memory.current", .mode = S_IFREG | 0444, .show = show_memory_current },
-	{ .name = "memory.peak", .mode = S_IFREG | 0444, .show = show_memory_peak },
-	{ .name = "memory.events", .mode = S_IFREG | 0444, .show = show_memory_events },
+	CONTROL_WRITABLE("pids.max", show_pids_max, store_pids_max),
+	CONTROL_READABLE("pids.current", show_pids_current),
+	CONTROL_READABLE("pids.peak", show_pids_peak),
+	CONTROL_READABLE("pids.events", show_pids_events),
+	CONTROL_WRITABLE("files.max", show_files_max, store_files_max),
+	CONTROL_READABLE("files.current", show_files_current),
+	CONTROL_READABLE("files.peak", show_files_peak),
+	CONTROL_READABLE("files.events", show_files_events),
+	CONTROL_WRITABLE("memory.max", show_memory_max, store_memory_max),
+	CONTROL_WRITABLE("memory.high", show_memory_high, store_memory_high),
+	CONTROL_WRITABLE("memory.min", show_memory_min, store_memory_min),
+	CONTROL_READABLE("memory.current", show_memory_current),
+	CONTROL_READABLE("memory.peak", show_memory_peak),
+	CONTROL_READABLE("memory.events", show_memory_events),
+	CONTROL_READABLE("memory.stat", show_memory_stat),
 	{ .name = "cpu.weight",
 	  .mode = S_IFREG | 0644,
 	  .show = show_cpu_weight,

@@ -21,6 +21,28 @@ int show_sched_log(void *object, struct text *t);
 int store_sched_log(void *object, char *s, size_t n);
 int show_sched_state(void *object, struct text *t);
 
+/* control_limits.c */
+int show_pids_max(void *object, struct text *t);
+int show_pids_current(void *object, struct text *t);
+int show_pids_peak(void *object, struct text *t);
+int show_pids_events(void *object, struct text *t);
+int show_files_max(void *object, struct text *t);
+int show_files_current(void *object, struct text *t);
+int show_files_peak(void *object, struct text *t);
+int show_files_events(void *object, struct text *t);
+int show_memory_max(void *object, struct text *t);
+int show_memory_high(void *object, struct text *t);
+int show_memory_min(void *object, struct text *t);
+int show_memory_current(void *object, struct text *t);
+int show_memory_peak(void *object, struct text *t);
+int show_memory_events(void *object, struct text *t);
+int show_memory_stat(void *object, struct text *t);
+int store_pids_max(void *object, char *s, size_t n);
+int store_files_max(void *object, char *s, size_t n);
+int store_memory_max(void *object, char *s, size_t n);
+int store_memory_high(void *object, char *s, size_t n);
+int store_memory_min(void *object, char *s, size_t n);
+
 /* memory_log.c */
 int show_memory_log(void *object, struct text *t);
 int store_memory_log(void *object, char *s, size_t n);

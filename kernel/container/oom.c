@@ -6,7 +6,9 @@
  * given up (for the machine: the root account). The victim is the process with
  * the largest resident set among those that live in that account's container or
  * below it, so that a limit never hurts a neighbour; of equals the youngest. It may
- * be a container's pid 1, which ends that container, but never the host's.
+ * be a container's pid 1, which ends that container, but never the host's. What is in a
+ * container that uses no more than its memory.min is killed only if there is nobody else:
+ * what reclaim takes by other means is never a container's own.
  *
  * One at a time: as long as an earlier victim has not given its memory back,
  * nobody else is chosen - but not for ever. A victim may stand in line for a mutex
@@ -30,6 +32,7 @@
 struct choice {
 	struct process *process; /* counted; NULL: none yet */
 	u64 rss;
+	bool spared;	    /* memory.min protects it */
 	bool somebody_dies; /* and will soon have given its memory back */
 	bool somebody_hangs;
 };
@@ -56,15 +59,16 @@ static void consider_dying(struct choice *best, struct process *p)
 		best->somebody_hangs = true;
 }
 
-static void prefer(struct choice *best, struct process *p, u64 rss)
+static void prefer(struct choice *best, struct process *p, u64 rss, bool spared)
 {
 	if (best->process)
 		process_put(best->process);
 	best->process = process_get(p);
 	best->rss = rss;
+	best->spared = spared;
 }
 
-static void consider(struct choice *best, struct process *p)
+static void consider(struct choice *best, struct process *p, bool spared)
 {
 	struct process_summary s;
 
@@ -75,8 +79,9 @@ static void consider(struct choice *best, struct process *p)
 		return;
 	}
 	process_summarise(p, &s);
-	if (!best->process || s.rss_bytes >= best->rss)
-		prefer(best, p, s.rss_bytes);
+	if (!best->process || best->spared > spared ||
+	    (best->spared == spared && s.rss_bytes >= best->rss))
+		prefer(best, p, s.rss_bytes, spared);
 }
 
 /* Who asks, if it may be chosen: not the host's pid 1 or a kernel thread, not a neighbour. */
@@ -89,16 +94,29 @@ static void consider_asker(struct choice *best, const struct account *over)
 	    !account_is_ancestor(over, p->pids->owner->account))
 		return;
 	process_summarise(p, &s);
-	prefer(best, p, s.rss_bytes);
+	prefer(best, p, s.rss_bytes, false);
 }
 
-static void consider_container(struct choice *best, struct container *c)
+/* Does its memory.min, or that of one between it and `over`, protect it from what `over` needs? */
+static bool is_spared(const struct account *a, const struct account *over)
 {
+	for (; a && a != over; a = a->parent) {
+		s64 min = READ_ONCE(a->memory_min);
+
+		if (min && account_read(a, RES_MEMORY) <= min)
+			return true;
+	}
+	return false;
+}
+
+static void consider_container(struct choice *best, struct container *c, const struct account *over)
+{
+	bool spared = is_spared(c->owner.account, over);
 	struct process *p;
 
 	for (u32 pid = 1; !process_next_in(&c->pids, &pid, &p); pid++) {
 		if (p->pids == &c->pids) /* one that has entered is considered where it lives */
-			consider(best, p);
+			consider(best, p, spared);
 		process_put(p);
 	}
 }
@@ -109,10 +127,10 @@ static struct choice choose(struct account *over)
 	struct container *c;
 
 	if (over == &account_root)
-		consider_container(&best, &host_container);
+		consider_container(&best, &host_container, over);
 	for (u32 id = 1; container_next(&host_container.owner, &id, &c); id++) {
 		if (account_is_ancestor(over, c->owner.account))
-			consider_container(&best, c);
+			consider_container(&best, c, over);
 		container_put(c);
 	}
 	if (best.somebody_hangs)

@@ -53,7 +53,9 @@ struct account account_root = {
 	.res = {
 		[RES_MEMORY] = { .max = INT64_MAX },
 		[RES_PIDS] = { .max = INT64_MAX },
+		[RES_FILES] = { .max = INT64_MAX },
 	},
+	.memory_high = INT64_MAX,
 };
 
 /* --- life --- */
@@ -68,6 +70,7 @@ int account_create(struct account *parent, struct account **out)
 	a->parent = account_get(parent);
 	for (unsigned i = 0; i < RES_COUNT; i++)
 		a->res[i].max = INT64_MAX;
+	a->memory_high = INT64_MAX;
 	*out = a;
 	return 0;
 }
@@ -292,6 +295,18 @@ static int charge_refused(struct account *by, enum resource what, s64 n)
 	return what == RES_MEMORY ? -ENOMEM : -EAGAIN;
 }
 
+/* current slows down on its way to user mode, if a, to which it was charged, is over memory.high.
+ */
+static void high_check(struct account *a)
+{
+	for (; a; a = a->parent)
+		if (READ_ONCE(a->res[RES_MEMORY].used) > READ_ONCE(a->memory_high)) {
+			if (current->aspace && !current->exiting)
+				task_set_work(current, WORK_RECLAIM);
+			return;
+		}
+}
+
 /* The stock has too little: a batch if it fits, else just n, else with all stocks given back. */
 static __noinline int charge_memory_slow(struct account *a, s64 n)
 {
@@ -299,6 +314,7 @@ static __noinline int charge_memory_slow(struct account *a, s64 n)
 
 	if (n < STOCK_BATCH && !counters_charge(a, RES_MEMORY, STOCK_BATCH)) {
 		stock_put(a, STOCK_BATCH - n);
+		high_check(a);
 		return 0;
 	}
 	by = counters_charge(a, RES_MEMORY, n);
@@ -310,7 +326,10 @@ static __noinline int charge_memory_slow(struct account *a, s64 n)
 		if (by && stock_total(by) >= had)
 			break; /* others fill theirs as fast: they are the ones who use it up */
 	}
-	return by ? charge_refused(by, RES_MEMORY, n) : 0;
+	if (by)
+		return charge_refused(by, RES_MEMORY, n);
+	high_check(a);
+	return 0;
 }
 
 int charge(struct account *a, enum resource what, s64 n)

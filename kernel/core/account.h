@@ -22,6 +22,7 @@
 enum resource {
 	RES_MEMORY, /* bytes: pages, slab objects, page tables, kernel stacks */
 	RES_PIDS,   /* threads */
+	RES_FILES,  /* open files (not their descriptors); the root does not count them */
 	RES_COUNT,
 };
 
@@ -36,6 +37,10 @@ struct account {
 	ref_t refs;
 	struct account *parent; /* NULL: the root. After release: who inherits */
 	struct account_counter res[RES_COUNT];
+	s64 memory_high; /* more than that slows down; INT64_MAX: none */
+	s64 memory_min;	 /* with no more than that, others are taken from first */
+	u64 high_events;
+	ktime_t high_reclaim; /* when somebody last tried to get below memory_high */
 	u64 oom_kills;
 	u64 oom_events; /* the limit was reached and reclaim did not help */
 	u32 id;		/* for traces: the container's */
@@ -62,7 +67,7 @@ void account_release(struct account *a); /* its container is gone */
 /* a itself, or its nearest ancestor whose container still exists. */
 struct account *account_effective(struct account *a);
 
-/* 0, or -ENOMEM (memory) / -EAGAIN (pids) with nothing charged anywhere. */
+/* 0, or -ENOMEM (memory) / -EAGAIN (others) with nothing charged anywhere. */
 int charge(struct account *a, enum resource what, s64 n) __must_check;
 /*
  * The same for what moves down or up the tree (not memory): `top`, an ancestor of a or a itself,

@@ -42,6 +42,7 @@ enum task_state { TASK_NEW, TASK_RUNNABLE, TASK_SLEEPING, TASK_DEAD };
 #define WORK_RESTORE  BIT(5) /* restore the signal mask saved by sigsuspend, ppoll, ... */
 #define WORK_CALLBACK BIT(6) /* task->callbacks is not empty */
 #define WORK_THROTTLE BIT(7) /* the container has used up its cpu.max: wait for more */
+#define WORK_RECLAIM  BIT(9) /* the container is over memory.high: reclaim, and wait */
 #define WORK_LENT     BIT(8) /* it was lent time while it held a lock: give that back */
 
 /* How an interrupted call goes on (restart_syscall(2)). */

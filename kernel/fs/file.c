@@ -70,7 +70,7 @@ static void file_release(struct file *f)
 	if (f->mode & FILE_WRITE)
 		file_close_writer(f);
 	path_put(f->path);
-	slab_free(file_cache, f);
+	file_unreserve(f);
 }
 
 void file_put_now(struct file *f)
@@ -128,13 +128,26 @@ static const struct file_ops *inode_file_ops(const struct inode *i)
 	return S_ISFIFO(i->mode) ? &fifo_file_ops : NULL;
 }
 
-struct file *file_reserve(void)
+int file_reserve(struct file **out)
 {
-	return slab_alloc(file_cache);
+	struct account *a = current ? current->account : &account_root;
+	struct file *f;
+
+	if (unlikely(charge_below(a, &account_root, RES_FILES, 1)))
+		return -ENFILE;
+	f = slab_alloc(file_cache);
+	if (unlikely(!f)) {
+		uncharge_below(a, &account_root, RES_FILES, 1);
+		return -ENOMEM;
+	}
+	f->account = a;
+	*out = f;
+	return 0;
 }
 
 void file_unreserve(struct file *f)
 {
+	uncharge_below(f->account, &account_root, RES_FILES, 1);
 	slab_free(file_cache, f);
 }
 
@@ -152,15 +165,6 @@ static void file_set_up(struct file *f, struct inode *i, struct path p, int flag
 	__atomic_store_n(&f->refs.count, 1, __ATOMIC_RELEASE);
 }
 
-static struct file *file_alloc(struct inode *i, struct path p, int flags)
-{
-	struct file *f = file_reserve();
-
-	if (f)
-		file_set_up(f, i, p, flags);
-	return f;
-}
-
 /* A file that did not get as far as its open op. */
 static void file_discard(struct file *f)
 {
@@ -171,11 +175,12 @@ static void file_discard(struct file *f)
 
 int file_open_take(struct path *p, int flags, struct file **out)
 {
-	struct file *f = file_reserve();
+	struct file *f;
+	int err = file_reserve(&f);
 
-	if (unlikely(!f)) {
+	if (unlikely(err)) {
 		path_put(*p);
-		return -ENOMEM;
+		return err;
 	}
 	return file_open_reserved(f, p, flags, out);
 }
@@ -228,17 +233,19 @@ int file_create_anon(struct inode *i, const struct file_ops *ops, int flags, voi
 {
 	struct path p = { anon_mount, NULL };
 	struct file *f;
+	int err;
 
 	if (dentry_alloc_nameless(anon_mount->sb, i, name, &p.dentry)) {
 		inode_put(i);
 		return -ENOMEM;
 	}
 	mount_get(anon_mount);
-	f = file_alloc(i, p, flags & ~O_CLOEXEC);
-	if (!f) {
+	err = file_reserve(&f);
+	if (err) {
 		path_put(p);
-		return -ENOMEM;
+		return err;
 	}
+	file_set_up(f, i, p, flags & ~O_CLOEXEC);
 	f->ops = ops;
 	f->private = private;
 	*out = f;

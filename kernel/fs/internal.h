@@ -146,8 +146,9 @@ int inode_getattr(struct inode *i, struct kstat *st);
 /* Opens p, whose references pass to the file (or are put). */
 int file_open_take(struct path *p, int flags, struct file **out);
 /* The same in two steps, of which the second needs no memory for the file: who makes a file on the
- * disk reserves first. NULL: no memory. */
-struct file *file_reserve(void);
+ * disk reserves first. -ENFILE: files.max (what man 2 open says of a limit of the system). -ENOMEM
+ */
+int file_reserve(struct file **out);
 void file_unreserve(struct file *f);
 int file_open_reserved(struct file *f, struct path *p, int flags, struct file **out);
 /* The page of a file at index, counted and up to date; made if missing: -ENOSPC, -ENOMEM, -EIO. */

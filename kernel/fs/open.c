@@ -148,13 +148,13 @@ static int open_make(struct walk *w, u32 mode, struct dentry **out)
 static int open_create_in(struct walk *w, int flags, u32 mode, struct file **out)
 {
 	struct inode *dir = w->inode;
-	struct file *f = file_reserve();
+	struct file *f;
 	struct dentry *d;
 	struct path p;
-	int err;
+	int err = file_reserve(&f);
 
-	if (!f)
-		return -ENOMEM;
+	if (err)
+		return err;
 	mutex_lock(&dir->lock);
 	err = open_make(w, mode, &d);
 	mutex_unlock(&dir->lock);

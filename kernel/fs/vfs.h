@@ -344,6 +344,7 @@ struct file {
 	struct mutex pos_lock;	 /* P: only if shared between tasks (refs > 1) */
 	spinlock_t lock;	 /* F */
 	void *private;		 /* the driver's, pipe's, socket's */
+	struct account *account; /* where it counts in RES_FILES; constant */
 	struct list epoll_items; /* F: for epoll, later */
 	union {
 		struct task_callback callback; /* the final put, on the way to user mode */

@@ -139,10 +139,17 @@ static inline void page_become_cache(struct page *p)
 }
 extern struct page *zero_page; /* a page of zeros, PG_RESERVED */
 
+/* memory_stat.c: bytes charged to an account and those below it; O(memory of the machine). */
+struct memory_stat {
+	u64 anon, file, tables;
+	u64 pages; /* of the kernel: vmalloc, large buffers */
+};
+void memory_stat(const struct account *a, struct memory_stat *s);
+
 /* Called when memory is short, with no locks held, to free `pages`: returns how many it did. */
 struct shrinker {
 	const char *name;
-	u64 (*shrink)(struct account *a, u64 pages);
+	u64 (*shrink)(struct account *a, u64 pages); /* a: over its limit; the root: the machine */
 	struct list node;
 };
 void shrinker_add(struct shrinker *s);
@@ -154,6 +161,8 @@ void shrinker_add(struct shrinker *s);
  * being killed. proc hands over the killer by oom_set_killer.
  */
 int memory_reclaim(struct account *a, u64 pages);
+/* current, on its way to user mode, has WORK_RECLAIM: its account is over memory.high. */
+void memory_throttle(void);
 /* What to ask for after a fault: a page and the three tables it may need, or it could fail again
  * for ever. */
 #define FAULT_PAGES 4

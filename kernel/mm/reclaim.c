@@ -19,6 +19,10 @@
 #include "mm/slab.h"
 
 #define VICTIM_WAIT (10 * NSEC_PER_MSEC)
+#define HIGH_WAIT_MAX                                                                           \
+	(200 * NSEC_PER_MSEC)		   /* once for each batch of charges beyond memory.high \
+					    */
+#define HIGH_RECLAIM (100 * NSEC_PER_MSEC) /* an account is not asked to give up more often */
 
 static spinlock_t shrinkers_lock = SPINLOCK_INIT(RANK_LRU);
 static struct list shrinkers = LIST_INIT(shrinkers);
@@ -72,10 +76,10 @@ static bool machine_is_short(u64 pages)
 	return s.free < pages + MIN(s.total / 128, 1024ul) + 64;
 }
 
-static void wait_for_victim(void)
+static void wait_killable(ktime_t ns)
 {
 	spin_lock(&wait_lock);
-	(void)waitq_sleep(&never, &wait_lock, SLEEP_KILLABLE, ktime_get() + VICTIM_WAIT);
+	(void)waitq_sleep(&never, &wait_lock, SLEEP_KILLABLE, ktime_get() + ns);
 	spin_unlock(&wait_lock);
 }
 
@@ -88,7 +92,7 @@ int memory_reclaim(struct account *a, u64 pages)
 	a = account_effective(a);
 	account_drain();
 	struct account *over = account_over(a, bytes);
-	if (shrink_all(over ? over : a, pages) >= pages)
+	if (shrink_all(over ? over : &account_root, pages) >= pages)
 		return 0;
 	slab_drain();
 	page_drain();
@@ -102,6 +106,54 @@ int memory_reclaim(struct account *a, u64 pages)
 	if (!oom_kill || !oom_kill(over))
 		return -ENOMEM;
 	if (!kill_pending())
-		wait_for_victim();
+		wait_killable(VICTIM_WAIT);
 	return kill_pending() ? -ENOMEM : 0;
+}
+
+/*
+ * memory.high. A container that is over it gives up what it can, at most every HIGH_RECLAIM; its
+ * tasks, each time that they have been charged a batch more, wait the longer the further it is
+ * beyond, and so come to terms with it or slow down to next to nothing. Nobody holds a lock here.
+ */
+static void high_reclaim(struct account *a, s64 excess)
+{
+	ktime_t now = ktime_get(), last = READ_ONCE(a->high_reclaim);
+
+	if (last && now - last < HIGH_RECLAIM)
+		return;
+	WRITE_ONCE(a->high_reclaim, now);
+	(void)shrink_all(a, DIV_ROUND_UP(excess, PAGE_SIZE));
+}
+
+static s64 high_excess(const struct account *a)
+{
+	s64 high = READ_ONCE(a->memory_high);
+
+	return high == INT64_MAX ? 0 : MAX(account_read(a, RES_MEMORY) - high, (s64)0);
+}
+
+/* An eighth beyond it is a whole HIGH_WAIT_MAX. */
+static ktime_t high_wait(s64 excess, s64 high)
+{
+	u64 share = MAX(high >> 13, (s64)1); /* 1/1024 of that eighth */
+
+	return MIN((u64)excess / share, 1024ul) * (HIGH_WAIT_MAX >> 10);
+}
+
+void memory_throttle(void)
+{
+	ktime_t longest = 0;
+
+	task_clear_work(current, WORK_RECLAIM);
+	for (struct account *a = current->account; a; a = a->parent) {
+		s64 excess = high_excess(a);
+
+		if (!excess)
+			continue;
+		__atomic_fetch_add(&a->high_events, 1, __ATOMIC_RELAXED);
+		high_reclaim(a, excess);
+		longest = MAX(longest, high_wait(high_excess(a), READ_ONCE(a->memory_high)));
+	}
+	if (longest && !kill_pending())
+		wait_killable(longest);
 }

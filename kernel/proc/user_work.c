@@ -9,6 +9,7 @@
  * so no task stops another by being stopped itself.
  */
 #include "core/task.h"
+#include "mm/page.h"
 #include "proc/process.h"
 #include "proc/signal.h"
 #include "proc/tree.h"
@@ -43,6 +44,8 @@ void task_user_work(struct trapframe *frame)
 		}
 		if (work & WORK_THROTTLE)
 			sched_hold(); /* clears it */
+		if (work & WORK_RECLAIM)
+			memory_throttle(); /* clears it */
 		if (work & WORK_PAUSE && !(work & WORK_KILLED)) {
 			if (container_hooks)
 				container_hooks->park();

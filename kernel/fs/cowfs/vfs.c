@@ -499,7 +499,7 @@ static u64 cowfs_shrink(struct account *a, u64 pages)
 	struct cowfs_disk *d;
 	u64 freed = 0;
 
-	if (a != &account_root && account_available(a, RES_MEMORY) < (s64)(pages << PAGE_SHIFT))
+	if (a != &account_root)
 		return account_shrink(a);
 	for (unsigned step = 0; step < 3 && freed < pages; step++) {
 		(void)cowfs_inodes_shrink(pages - freed, step == 2);
