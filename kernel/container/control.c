@@ -93,7 +93,7 @@ static int show_procs(void *object, struct text *t)
 	return 0;
 }
 
-static int show_max(struct container *c, enum resource what, struct text *t)
+int control_show_max(struct container *c, enum resource what, struct text *t)
 {
 	s64 max = READ_ONCE(c->owner.account->res[what].max);
 
@@ -104,7 +104,7 @@ static int show_max(struct container *c, enum resource what, struct text *t)
 	return 0;
 }
 
-static int show_used(struct container *c, enum resource what, struct text *t)
+int control_show_used(struct container *c, enum resource what, struct text *t)
 {
 	text_printf(t, "%lld\n", (long long)MAX(account_read(c->owner.account, what), (s64)0));
 	return 0;
@@ -112,47 +112,50 @@ static int show_used(struct container *c, enum resource what, struct text *t)
 
 static int show_pids_max(void *object, struct text *t)
 {
-	return show_max(object, RES_PIDS, t);
+	return control_show_max(object, RES_PIDS, t);
 }
 
 static int show_pids_current(void *object, struct text *t)
 {
-	return show_used(object, RES_PIDS, t);
+	return control_show_used(object, RES_PIDS, t);
+}
+
+int control_show_peak(struct container *c, enum resource what, struct text *t)
+{
+	text_printf(t, "%lld\n", (long long)READ_ONCE(c->owner.account->res[what].peak));
+	return 0;
+}
+
+int control_show_events(struct container *c, enum resource what, struct text *t)
+{
+	text_printf(t, "max %llu\n",
+		    (unsigned long long)READ_ONCE(c->owner.account->res[what].failed));
+	return 0;
 }
 
 static int show_pids_peak(void *object, struct text *t)
 {
-	struct container *c = object;
-
-	text_printf(t, "%lld\n", (long long)READ_ONCE(c->owner.account->res[RES_PIDS].peak));
-	return 0;
+	return control_show_peak(object, RES_PIDS, t);
 }
 
 static int show_pids_events(void *object, struct text *t)
 {
-	struct container *c = object;
-
-	text_printf(t, "max %llu\n",
-		    (unsigned long long)READ_ONCE(c->owner.account->res[RES_PIDS].failed));
-	return 0;
+	return control_show_events(object, RES_PIDS, t);
 }
 
 static int show_memory_max(void *object, struct text *t)
 {
-	return show_max(object, RES_MEMORY, t);
+	return control_show_max(object, RES_MEMORY, t);
 }
 
 static int show_memory_current(void *object, struct text *t)
 {
-	return show_used(object, RES_MEMORY, t);
+	return control_show_used(object, RES_MEMORY, t);
 }
 
 static int show_memory_peak(void *object, struct text *t)
 {
-	struct container *c = object;
-
-	text_printf(t, "%lld\n", (long long)READ_ONCE(c->owner.account->res[RES_MEMORY].peak));
-	return 0;
+	return control_show_peak(object, RES_MEMORY, t);
 }
 
 static int show_memory_events(void *object, struct text *t)
@@ -195,7 +198,7 @@ static int open_managed(void *object, bool write)
 	return container_may_manage(c);
 }
 
-static int store_max(struct container *c, enum resource what, const char *s)
+int control_store_max(struct container *c, enum resource what, const char *s)
 {
 	u64 max;
 	int err = 0;
@@ -203,7 +206,8 @@ static int store_max(struct container *c, enum resource what, const char *s)
 	if (!strcmp(s, "max"))
 		max = INT64_MAX;
 	else
-		err = what == RES_MEMORY ? parse_size(s, &max) : parse_u64(s, &max);
+		err = what == RES_MEMORY || what == RES_DISK ? parse_size(s, &max)
+							     : parse_u64(s, &max);
 	if (err || max > INT64_MAX)
 		return -EINVAL;
 	account_set_max(c->owner.account, what, max);
@@ -212,12 +216,12 @@ static int store_max(struct container *c, enum resource what, const char *s)
 
 static int store_pids_max(void *object, char *s, size_t n)
 {
-	return store_max(object, RES_PIDS, s);
+	return control_store_max(object, RES_PIDS, s);
 }
 
 static int store_memory_max(void *object, char *s, size_t n)
 {
-	return store_max(object, RES_MEMORY, s);
+	return control_store_max(object, RES_MEMORY, s);
 }
 
 static int show_freeze(void *object, struct text *t)
@@ -290,6 +294,24 @@ static const struct pseudo_entry container_files[] = {
 	{ .name = "memory.current", .mode = S_IFREG | 0444, .show = show_memory_current },
 	{ .name = "memory.peak", .mode = S_IFREG | 0444, .show = show_memory_peak },
 	{ .name = "memory.events", .mode = S_IFREG | 0444, .show = show_memory_events },
+	{ .name = "disk.max",
+	  .mode = S_IFREG | 0644,
+	  .show = show_disk_max,
+	  .store = store_disk_max,
+	  .open = open_managed },
+	{ .name = "disk.current", .mode = S_IFREG | 0444, .show = show_disk_current },
+	{ .name = "disk.peak", .mode = S_IFREG | 0444, .show = show_disk_peak },
+	{ .name = "disk.events", .mode = S_IFREG | 0444, .show = show_disk_events },
+	{ .name = "inodes.max",
+	  .mode = S_IFREG | 0644,
+	  .show = show_inodes_max,
+	  .store = store_inodes_max,
+	  .open = open_managed },
+	{ .name = "inodes.current", .mode = S_IFREG | 0444, .show = show_inodes_current },
+	{ .name = "inodes.peak", .mode = S_IFREG | 0444, .show = show_inodes_peak },
+	{ .name = "inodes.events", .mode = S_IFREG | 0444, .show = show_inodes_events },
+	{ .name = "diff", .mode = S_IFREG | 0400, .show = diff_show, .open = diff_open },
+	{ .name = "volume", .mode = S_IFREG | 0400, .show = volume_show, .open = volume_open },
 	{ .name = "cpu.weight",
 	  .mode = S_IFREG | 0644,
 	  .show = show_cpu_weight,

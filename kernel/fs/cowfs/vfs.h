@@ -32,6 +32,21 @@ int cowfs_mount_device(struct block_device *b, const char *name, struct superblo
 int cowfs_open(struct superblock *sb, const char *name, struct superblock **out);
 /* Names the volume when sb's last mount has gone: then it is deleted. */
 void cowfs_delete_with(struct superblock *sb);
+/*
+ * What sb's volume has over its base counts in a from now on, as RES_DISK and RES_INODES, and is
+ * limited there: -EDQUOT. Before others see sb.
+ */
+struct account;
+void cowfs_set_account(struct superblock *sb, struct account *a);
+bool cowfs_is_frozen(struct superblock *sb);
+/* The name of sb's volume: COWFS_NAME_SIZE bytes. -ENOENT: it was deleted. */
+int cowfs_volume_name(struct superblock *sb, char *name);
+/*
+ * How the volume of sb differs from that of base, as cow_volume_diff_paths says it: what is 'A',
+ * 'C' or 'D'; path may be NULL.
+ */
+int cowfs_diff(struct superblock *base, struct superblock *sb,
+	       int (*emit)(void *arg, char what, u64 ino, const char *path), void *arg);
 /* All that was written to any cowfs is on its disk: for the end of the machine. */
 void cowfs_sync_all(void);
 void cowfs_init(void);

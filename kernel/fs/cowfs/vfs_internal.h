@@ -62,8 +62,9 @@ struct cowfs_super {
 	struct superblock *sb;
 	struct cowfs_disk *disk;
 	struct cow_volume *volume;
-	struct list node;  /* D: disk->supers */
-	bool delete_after; /* cowfs_delete_with */
+	struct list node;	 /* D: disk->supers */
+	struct account *account; /* counted, or NULL: what the volume's use is counted in */
+	bool delete_after;	 /* cowfs_delete_with */
 };
 
 static inline struct cowfs_super *cowfs_super_of(const struct superblock *sb)
