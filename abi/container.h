@@ -49,10 +49,14 @@ struct container_spec {
 	uint64_t binds;      /* address of bind_count struct container_bind */
 	uint32_t bind_count; /* at most CONTAINER_BINDS_MAX: -EINVAL */
 	uint32_t reserved1;  /* zero */
+	uint64_t disk_max;   /* bytes of change to its files, or CONTAINER_NO_LIMIT; 0: as that */
+	uint64_t inodes_max; /* files made, the same */
 };
 #define CONTAINER_F_READ_ONLY 1     /* its root cannot be written to */
 #define CONTAINER_F_VIEW 4 /* its root is a clone of the caller's view, as of now; root is 0. -EOPNOTSUPP */
 #define CONTAINER_F_KILL_ON_LIMIT 2 /* who exceeds a limit ends the container (control file on_limit) */
+/* Its root is a clone of an image: root is the image's name. Host only: -EPERM; -ENOENT, -EOPNOTSUPP. */
+#define CONTAINER_F_IMAGE 8
 #define CONTAINER_BINDS_MAX 32
 
 /* A file or directory of the caller's view, on one that the container's root has. */
@@ -86,6 +90,8 @@ struct cinfo {
 	uint64_t pids_failed;                /* forks refused because of pids_max */
 	uint64_t cpu_user_usec, cpu_system_usec;
 	uint64_t created_nsec, started_nsec; /* CLOCK_REALTIME; 0: not started */
+	uint64_t disk_current, disk_max;     /* bytes */
+	uint64_t inodes_current, inodes_max;
 };
 
 /*

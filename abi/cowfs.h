@@ -14,7 +14,7 @@
 
 struct cowfs_volume {
 	char name[COWFS_NAME_SIZE];
-	char to[COWFS_NAME_SIZE]; /* COWFS_RENAME */
+	char to[COWFS_NAME_SIZE]; /* COWFS_RENAME, COWFS_COPY */
 	uint64_t id, parent;	  /* parent: what it was cloned from; 0: nothing */
 	uint64_t flags;		  /* COWFS_FROZEN */
 	uint64_t used_bytes;	  /* of its own: what it does not share with its origin */
@@ -33,6 +33,9 @@ struct cowfs_volume {
 #define COWFS_RENAME 0x5cf00006 /* `name` becomes `to` */
 #define COWFS_FREEZE 0x5cf00007 /* `name` never changes from now on */
 #define COWFS_QUOTA  0x5cf00008 /* of `name`: quota_bytes and quota_inodes */
+#define COWFS_COPY   0x5cf00009 /* `to`: a clone of the volume `name`; flags: COWFS_FROZEN */
+
+#define COWFS_IMAGE "image." /* and its name: the frozen volume of an image */
 
 /* Counters of the whole filesystem, since it was mounted. */
 struct cowfs_stats {

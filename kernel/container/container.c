@@ -361,15 +361,30 @@ static int container_mount_standard(struct mount_table *t)
 	return 0;
 }
 
-/* root NULL: a view of what current sees. */
-static int container_make_mounts(struct container *c, const struct path *root, bool read_only)
+static int container_make_root(struct container *c, const struct container_root *root)
+{
+	if (root->directory)
+		return mount_table_set_root(c->mounts, root->directory);
+	if (root->image)
+		return mount_table_set_root_image(c->mounts, current->fs, root->image, &c->base);
+	return mount_table_set_root_view(c->mounts, current->fs, root->compared ? &c->base : NULL);
+}
+
+static void container_drop_mounts(struct container *c)
+{
+	mount_table_put(c->mounts);
+	if (c->base)
+		superblock_put(c->base);
+}
+
+static int container_make_mounts(struct container *c, const struct container_root *root,
+				 bool read_only)
 {
 	int err = mount_table_create(&c->owner, &c->mounts);
 
 	if (err)
 		return err;
-	err = root ? mount_table_set_root(c->mounts, root)
-		   : mount_table_set_root_view(c->mounts, current->fs);
+	err = container_make_root(c, root);
 	if (!err && read_only) {
 		c->mounts->root->flags |= MS_RDONLY;
 		c->mounts->root->locked |= MS_RDONLY;
@@ -377,7 +392,7 @@ static int container_make_mounts(struct container *c, const struct path *root, b
 	if (!err)
 		err = container_mount_standard(c->mounts);
 	if (err)
-		mount_table_put(c->mounts);
+		container_drop_mounts(c);
 	return err;
 }
 
@@ -398,10 +413,14 @@ static int spec_check(const struct container_spec *s)
 
 static void container_set_limits(struct container *c, const struct container_spec *s)
 {
-	if (s->pids_max != CONTAINER_NO_LIMIT)
-		account_set_max(c->owner.account, RES_PIDS, MIN(s->pids_max, (u64)INT64_MAX));
-	if (s->memory_max != CONTAINER_NO_LIMIT)
-		account_set_max(c->owner.account, RES_MEMORY, MIN(s->memory_max, (u64)INT64_MAX));
+	struct account *a = c->owner.account;
+
+	account_set_max(a, RES_PIDS, MIN(s->pids_max, (u64)INT64_MAX));
+	account_set_max(a, RES_MEMORY, MIN(s->memory_max, (u64)INT64_MAX));
+	if (s->disk_max)
+		account_set_max(a, RES_DISK, MIN(s->disk_max, (u64)INT64_MAX));
+	if (s->inodes_max)
+		account_set_max(a, RES_INODES, MIN(s->inodes_max, (u64)INT64_MAX));
 }
 
 /* Puts it under its parent, unless that is being destroyed. */
@@ -419,8 +438,8 @@ static int container_link(struct container *c)
 	return err;
 }
 
-static int container_build(const struct container_spec *spec, const struct path *root,
-			   const char *root_text, u32 first_pid, struct container **out)
+static int container_build(const struct container_spec *spec, const struct container_root *root,
+			   u32 first_pid, struct container **out)
 {
 	struct container *c;
 	int err = spec_check(spec);
@@ -435,7 +454,7 @@ static int container_build(const struct container_spec *spec, const struct path 
 	c->kill_on_limit = spec->flags & CONTAINER_F_KILL_ON_LIMIT;
 	container_set_limits(c, spec);
 	err = -ENOMEM;
-	c->root_text = kstrdup(root_text, KM_ACCOUNT);
+	c->root_text = kstrdup(root->text, KM_ACCOUNT);
 	if (!c->root_text)
 		goto put;
 	err = container_make_mounts(c, root, spec->flags & CONTAINER_F_READ_ONLY);
@@ -467,17 +486,17 @@ release_console:
 unpublish:
 	container_unpublish(c);
 put_mounts:
-	mount_table_put(c->mounts);
+	container_drop_mounts(c);
 	container_put(c);
 put:
 	container_put(c);
 	return err;
 }
 
-int container_create(const struct container_spec *spec, const struct path *root,
-		     const char *root_text, struct container **out)
+int container_create(const struct container_spec *spec, const struct container_root *root,
+		     struct container **out)
 {
-	return container_build(spec, root, root_text, 1, out);
+	return container_build(spec, root, 1, out);
 }
 
 int container_create_joinable(struct container **out)
@@ -487,8 +506,9 @@ int container_create_joinable(struct container **out)
 		.pids_max = CONTAINER_NO_LIMIT,
 		.memory_max = CONTAINER_NO_LIMIT,
 	};
+	const struct container_root root = { .text = CONTAINER_ROOT_VIEW };
 
-	return container_build(&spec, NULL, CONTAINER_ROOT_VIEW, 2, out);
+	return container_build(&spec, &root, 2, out);
 }
 
 /* --- stop and destroy --- */
@@ -568,7 +588,7 @@ int container_destroy(struct container *c)
 	spin_unlock(&c->parent->lock);
 	if (c->console != CONTAINER_NO_CONSOLE)
 		vc_release(c->console, &c->owner);
-	mount_table_put(c->mounts);
+	container_drop_mounts(c);
 	container_put(c);
 	return 0;
 }

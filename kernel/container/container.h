@@ -42,6 +42,7 @@ struct container {
 	u64 dead_minor_faults, dead_major_faults; /* C: of processes that have ended */
 
 	struct mount_table *mounts; /* aspects */
+	struct superblock *base;    /* what its root is a clone of, or NULL; goes with mounts; A */
 	struct pid_table pids;
 	struct sched_group *cpu; /* constant */
 	struct uts uts;
@@ -54,7 +55,16 @@ struct container {
 	struct rcu_head rcu;
 };
 
-#define CONTAINER_FLAGS (CONTAINER_F_READ_ONLY | CONTAINER_F_KILL_ON_LIMIT | CONTAINER_F_VIEW)
+#define CONTAINER_FLAGS \
+	(CONTAINER_F_READ_ONLY | CONTAINER_F_KILL_ON_LIMIT | CONTAINER_F_VIEW | CONTAINER_F_IMAGE)
+
+/* What becomes a container's root. */
+struct container_root {
+	const struct path *directory; /* of current's view; NULL: a clone of */
+	const char *image;	      /* this volume; NULL: current's view, as of now */
+	bool compared;		      /* of a view: what changes can be told later (`diff`) */
+	const char *text;	      /* what people call it */
+};
 
 struct text;
 
@@ -82,12 +92,9 @@ int container_find(const struct owner *viewer, u32 id, struct container **out);
 /* The viewer's next descendant with an id >= *id, counted; false: none. */
 bool container_next(const struct owner *viewer, u32 *id, struct container **out);
 
-/*
- * A new one, CREATED, without processes, counted for the caller. root: a directory of current's
- * view; NULL: a clone of that view, as of now (-EOPNOTSUPP: it is not on cowfs).
- */
-int container_create(const struct container_spec *spec, const struct path *root,
-		     const char *root_text, struct container **out);
+/* A new one, CREATED, without processes, counted for the caller. */
+int container_create(const struct container_spec *spec, const struct container_root *root,
+		     struct container **out);
 /* For create_container: of current's view, to be joined; it has no pid 1. */
 int container_create_joinable(struct container **out);
 #define CONTAINER_ROOT_VIEW "host" /* root_text of one whose root is a view */
@@ -117,6 +124,9 @@ const char *container_state_name(enum container_state s);
 /* trace_file.c: the control file `trace`; a new container is traced if its parent is */
 extern const struct file_ops trace_file_ops;
 void trace_inherit(struct container *c);
+
+/* control_disk.c: its files, as long as it is not being destroyed: -ESRCH. Counted. */
+int container_open_files(struct container *c, struct superblock **files, struct superblock **base);
 
 /* memory_map.c */
 int memory_map_open(void *object, bool write);

@@ -97,23 +97,28 @@ bool container_name_valid(const char *s)
 
 int container_publish(struct container *c)
 {
+	char *name = c->name;
+	bool named = *name;
 	u64 id;
 	int err;
 
 	spin_lock(&names_lock);
-	err = idmap_alloc(&ids, c, &id);
+	do { /* a user may have taken the name that belongs to an id: then that id is passed over */
+		err = idmap_alloc(&ids, c, &id);
+		if (err)
+			goto unlock;
+		if (!named)
+			snprintf(name, sizeof(c->name), "c%u", (u32)id);
+		if (name_taken(c->parent, name)) {
+			radix_remove(&ids.ids, id);
+			err = -EEXIST;
+		}
+	} while (err && !named);
 	if (err)
 		goto unlock;
 	c->owner.id = c->owner.account->id = c->cpu->id = id;
-	if (!c->name[0])
-		snprintf(c->name, sizeof(c->name), "c%u", c->owner.id);
 	if (!c->uts.hostname[0])
-		strlcpy(c->uts.hostname, c->name, sizeof(c->uts.hostname));
-	if (name_taken(c->parent, c->name)) {
-		radix_remove(&ids.ids, id);
-		err = -EEXIST;
-		goto unlock;
-	}
+		strlcpy(c->uts.hostname, name, sizeof(c->uts.hostname));
 	hlist_push(name_bucket(c->parent, c->name), &c->name_node);
 unlock:
 	spin_unlock(&names_lock);

@@ -41,6 +41,10 @@ void container_info(struct container *c, struct cinfo *i)
 	i->memory_max = limit_of(a, RES_MEMORY);
 	i->memory_peak = READ_ONCE(a->res[RES_MEMORY].peak);
 	i->memory_oom_kills = READ_ONCE(a->oom_kills);
+	i->disk_current = account_read(a, RES_DISK);
+	i->disk_max = limit_of(a, RES_DISK);
+	i->inodes_current = account_read(a, RES_INODES);
+	i->inodes_max = limit_of(a, RES_INODES);
 	i->cpu_user_usec = cpu.user / NSEC_PER_USEC;
 	i->cpu_system_usec = cpu.system / NSEC_PER_USEC;
 	i->created_nsec = c->created;

@@ -6,7 +6,30 @@
 #include "container/container.h"
 #include "fs/pseudo.h"
 
-/* control_cpu.c; the objects are containers */
+/* control_limits.c: what the files of every resource say and take */
+int control_show_max(void *object, enum resource what, struct text *t);
+int control_show_used(void *object, enum resource what, struct text *t);
+int control_show_peak(void *object, enum resource what, struct text *t);
+int control_show_events(void *object, enum resource what, struct text *t);
+int control_store_max(void *object, enum resource what, const char *s);
+
+/* control_disk.c; the objects are containers */
+int show_disk_max(void *object, struct text *t);
+int store_disk_max(void *object, char *s, size_t n);
+int show_disk_current(void *object, struct text *t);
+int show_disk_peak(void *object, struct text *t);
+int show_disk_events(void *object, struct text *t);
+int show_inodes_max(void *object, struct text *t);
+int store_inodes_max(void *object, char *s, size_t n);
+int show_inodes_current(void *object, struct text *t);
+int show_inodes_peak(void *object, struct text *t);
+int show_inodes_events(void *object, struct text *t);
+int diff_open(void *object, bool write);
+int diff_show(void *object, struct text *t);
+int volume_open(void *object, bool write);
+int volume_show(void *object, struct text *t);
+
+/* control_cpu.c; the same */
 int show_cpu_weight(void *object, struct text *t);
 int store_cpu_weight(void *object, char *s, size_t n);
 int show_cpu_max(void *object, struct text *t);

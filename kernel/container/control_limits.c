@@ -27,22 +27,22 @@ static int show_value(s64 v, struct text *t)
 	return 0;
 }
 
-static int show_max(void *object, enum resource what, struct text *t)
+int control_show_max(void *object, enum resource what, struct text *t)
 {
 	return show_value(READ_ONCE(account_of(object)->res[what].max), t);
 }
 
-static int show_current(void *object, enum resource what, struct text *t)
+int control_show_used(void *object, enum resource what, struct text *t)
 {
 	return show_value(account_read(account_of(object), what), t);
 }
 
-static int show_peak(void *object, enum resource what, struct text *t)
+int control_show_peak(void *object, enum resource what, struct text *t)
 {
 	return show_value(READ_ONCE(account_of(object)->res[what].peak), t);
 }
 
-static int show_events(void *object, enum resource what, struct text *t)
+int control_show_events(void *object, enum resource what, struct text *t)
 {
 	text_printf(t, "max %llu\n", (ull)READ_ONCE(account_of(object)->res[what].failed));
 	return 0;
@@ -64,10 +64,10 @@ static int parse_limit(const char *s, bool bytes, s64 *out)
 	return 0;
 }
 
-static int store_max(void *object, enum resource what, const char *s)
+int control_store_max(void *object, enum resource what, const char *s)
 {
 	s64 max;
-	int err = parse_limit(s, what == RES_MEMORY, &max);
+	int err = parse_limit(s, what == RES_MEMORY || what == RES_DISK, &max);
 
 	if (!err)
 		account_set_max(account_of(object), what, max);
@@ -78,39 +78,39 @@ static int store_max(void *object, enum resource what, const char *s)
 
 int show_pids_max(void *object, struct text *t)
 {
-	return show_max(object, RES_PIDS, t);
+	return control_show_max(object, RES_PIDS, t);
 }
 
 int store_pids_max(void *object, char *s, size_t n)
 {
-	return store_max(object, RES_PIDS, s);
+	return control_store_max(object, RES_PIDS, s);
 }
 
 int show_pids_current(void *object, struct text *t)
 {
-	return show_current(object, RES_PIDS, t);
+	return control_show_used(object, RES_PIDS, t);
 }
 
 int show_pids_peak(void *object, struct text *t)
 {
-	return show_peak(object, RES_PIDS, t);
+	return control_show_peak(object, RES_PIDS, t);
 }
 
 int show_pids_events(void *object, struct text *t)
 {
-	return show_events(object, RES_PIDS, t);
+	return control_show_events(object, RES_PIDS, t);
 }
 
 /* --- files --- */
 
 int show_files_max(void *object, struct text *t)
 {
-	return show_max(object, RES_FILES, t);
+	return control_show_max(object, RES_FILES, t);
 }
 
 int store_files_max(void *object, char *s, size_t n)
 {
-	return store_max(object, RES_FILES, s);
+	return control_store_max(object, RES_FILES, s);
 }
 
 static void add_files(const char *name, u64 live, size_t size, void *sum)
@@ -125,41 +125,41 @@ int show_files_current(void *object, struct text *t)
 	u64 all = 0;
 
 	if (object != &host_container)
-		return show_current(object, RES_FILES, t);
+		return control_show_used(object, RES_FILES, t);
 	slab_for_each(add_files, &all);
 	return show_value(all, t);
 }
 
 int show_files_peak(void *object, struct text *t)
 {
-	return show_peak(object, RES_FILES, t);
+	return control_show_peak(object, RES_FILES, t);
 }
 
 int show_files_events(void *object, struct text *t)
 {
-	return show_events(object, RES_FILES, t);
+	return control_show_events(object, RES_FILES, t);
 }
 
 /* --- memory --- */
 
 int show_memory_max(void *object, struct text *t)
 {
-	return show_max(object, RES_MEMORY, t);
+	return control_show_max(object, RES_MEMORY, t);
 }
 
 int store_memory_max(void *object, char *s, size_t n)
 {
-	return store_max(object, RES_MEMORY, s);
+	return control_store_max(object, RES_MEMORY, s);
 }
 
 int show_memory_current(void *object, struct text *t)
 {
-	return show_current(object, RES_MEMORY, t);
+	return control_show_used(object, RES_MEMORY, t);
 }
 
 int show_memory_peak(void *object, struct text *t)
 {
-	return show_peak(object, RES_MEMORY, t);
+	return control_show_peak(object, RES_MEMORY, t);
 }
 
 int show_memory_high(void *object, struct text *t)

@@ -125,7 +125,8 @@ void event_init(struct container *host)
 static void event_print(struct text *t, u64 number, const struct event *e)
 {
 	static const char *const resource[RES_COUNT] = {
-		[RES_MEMORY] = "memory", [RES_PIDS] = "pids", [RES_FILES] = "files"
+		[RES_MEMORY] = "memory", [RES_PIDS] = "pids",	  [RES_FILES] = "files",
+		[RES_DISK] = "disk",	 [RES_INODES] = "inodes",
 	};
 
 	text_printf(t, "%lu %ld.%06ld %u %s", number, (long)(e->time / NSEC_PER_SEC),

@@ -4,9 +4,11 @@
  * specification points to is fetched first, then the container is made, then it gets
  * its mounts and rules; if any of that fails it is destroyed again.
  */
+#include "abi/cowfs.h"
 #include "arch/x86/uaccess.h"
 #include "container/container.h"
 #include "core/errno.h"
+#include "lib/string.h"
 #include "mm/slab.h"
 #include "syscalls.h"
 
@@ -76,10 +78,10 @@ static int bind_all(struct container *c, const struct container_spec *spec)
 }
 
 /* With its mounts and rules; *rules is taken over if it comes to that. */
-static int create_whole(const struct container_spec *spec, const struct path *root,
-			const char *name, struct filter_table **rules, struct container **out)
+static int create_whole(const struct container_spec *spec, const struct container_root *root,
+			struct filter_table **rules, struct container **out)
 {
-	int err = container_create(spec, root, name, out);
+	int err = container_create(spec, root, out);
 
 	if (err)
 		return err;
@@ -107,9 +109,35 @@ static int create_on_directory(const struct container_spec *spec, struct filter_
 		return err;
 	err = path_lookup(AT_FDCWD, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &root);
 	if (!err) {
-		err = create_whole(spec, &root, name, rules, out);
+		err = create_whole(spec, &(struct container_root){ &root, .text = name }, rules,
+				   out);
 		path_put(root);
 	}
+	name_put(name);
+	return err;
+}
+
+#define IMAGE_NAME_MAX (COWFS_NAME_SIZE - sizeof(COWFS_IMAGE))
+
+/* On an image: only the host has any. */
+static int create_on_image(const struct container_spec *spec, struct filter_table **rules,
+			   struct container **out)
+{
+	struct container_root root = { 0 };
+	char *name, *volume;
+	int err = may_host(CAP_SYS_ADMIN) ? name_from_user(spec->root, false, &name) : -EPERM;
+
+	if (err)
+		return err;
+	err = strlen(name) > IMAGE_NAME_MAX ? -ENAMETOOLONG : -ENOMEM;
+	volume = kmalloc(COWFS_NAME_SIZE, KM_ACCOUNT);
+	if (volume && err == -ENOMEM) {
+		snprintf(volume, COWFS_NAME_SIZE, COWFS_IMAGE "%s", name);
+		root.image = volume;
+		root.text = name;
+		err = create_whole(spec, &root, rules, out);
+	}
+	kfree(volume);
 	name_put(name);
 	return err;
 }
@@ -117,7 +145,23 @@ static int create_on_directory(const struct container_spec *spec, struct filter_
 static int create_on_view(const struct container_spec *spec, struct filter_table **rules,
 			  struct container **out)
 {
-	return spec->root ? -EINVAL : create_whole(spec, NULL, CONTAINER_ROOT_VIEW, rules, out);
+	const struct container_root root = { .compared = true, .text = CONTAINER_ROOT_VIEW };
+
+	return spec->root ? -EINVAL : create_whole(spec, &root, rules, out);
+}
+
+static int create(const struct container_spec *spec, struct filter_table **rules,
+		  struct container **out)
+{
+	switch (spec->flags & (CONTAINER_F_VIEW | CONTAINER_F_IMAGE)) {
+	case 0:
+		return create_on_directory(spec, rules, out);
+	case CONTAINER_F_VIEW:
+		return create_on_view(spec, rules, out);
+	case CONTAINER_F_IMAGE:
+		return create_on_image(spec, rules, out);
+	}
+	return -EINVAL;
 }
 
 s64 sys_spawncont(uaddr_t uspec, size_t size)
@@ -135,8 +179,7 @@ s64 sys_spawncont(uaddr_t uspec, size_t size)
 	err = rules_from_user(spec.deny, &rules);
 	if (err)
 		return err;
-	err = spec.flags & CONTAINER_F_VIEW ? create_on_view(&spec, &rules, &c)
-					    : create_on_directory(&spec, &rules, &c);
+	err = create(&spec, &rules, &c);
 	if (!err) {
 		err = c->owner.id;
 		container_put(c);

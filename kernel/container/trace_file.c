@@ -220,7 +220,8 @@ static bool next_event(struct trace_session *s, unsigned *cpu, struct trace_entr
 static int print_words(char *line, size_t size, const struct trace_entry *e)
 {
 	static const char *const resource[RES_COUNT] = {
-		[RES_MEMORY] = "memory", [RES_PIDS] = "pids", [RES_FILES] = "files"
+		[RES_MEMORY] = "memory", [RES_PIDS] = "pids",	  [RES_FILES] = "files",
+		[RES_DISK] = "disk",	 [RES_INODES] = "inodes",
 	};
 
 	switch (e->event) {

@@ -54,6 +54,8 @@ struct account account_root = {
 		[RES_MEMORY] = { .max = INT64_MAX },
 		[RES_PIDS] = { .max = INT64_MAX },
 		[RES_FILES] = { .max = INT64_MAX },
+		[RES_DISK] = { .max = INT64_MAX },
+		[RES_INODES] = { .max = INT64_MAX },
 	},
 	.memory_high = INT64_MAX,
 };
@@ -289,10 +291,15 @@ static void refusal_note(struct account *a, enum resource what)
 
 static int charge_refused(struct account *by, enum resource what, s64 n)
 {
+	static const int error[RES_COUNT] = { [RES_MEMORY] = -ENOMEM,
+					      [RES_PIDS] = -EAGAIN,
+					      [RES_DISK] = -EDQUOT,
+					      [RES_INODES] = -EDQUOT };
+
 	__atomic_fetch_add(&by->res[what].failed, 1, __ATOMIC_RELAXED);
 	trace(TRACE_CHARGE, what, n);
 	refusal_note(by, what);
-	return what == RES_MEMORY ? -ENOMEM : -EAGAIN;
+	return error[what];
 }
 
 /* current slows down on its way to user mode, if a, to which it was charged, is over memory.high.
@@ -347,6 +354,19 @@ int charge(struct account *a, enum resource what, s64 n)
 	}
 	by = counters_charge(a, what, n);
 	return by ? charge_refused(by, what, n) : 0;
+}
+
+int charge_check(struct account *a, enum resource what, s64 n)
+{
+	ASSERT(what != RES_MEMORY && n >= 0);
+	for (struct account *up = a; up; up = up->parent) {
+		const struct account_counter *c = &up->res[what];
+		s64 max = READ_ONCE(c->max);
+
+		if (max != INT64_MAX && READ_ONCE(c->used) > max - n)
+			return charge_refused(up, what, n);
+	}
+	return 0;
 }
 
 int charge_below(struct account *a, struct account *top, enum resource what, s64 n)
@@ -412,6 +432,15 @@ s64 account_available(const struct account *a, enum resource what)
 			available = MIN(available, MAX(max - account_read(a, what), 0));
 	}
 	return available;
+}
+
+s64 account_limit(const struct account *a, enum resource what)
+{
+	s64 limit = INT64_MAX;
+
+	for (; a; a = a->parent)
+		limit = MIN(limit, READ_ONCE(a->res[what].max));
+	return limit;
 }
 
 void account_set_max(struct account *a, enum resource what, s64 max)

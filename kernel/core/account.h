@@ -23,6 +23,8 @@ enum resource {
 	RES_MEMORY, /* bytes: pages, slab objects, page tables, kernel stacks */
 	RES_PIDS,   /* threads */
 	RES_FILES,  /* open files (not their descriptors); the root does not count them */
+	RES_DISK,   /* bytes on a disk: what volumes have of their own */
+	RES_INODES, /* files, directories ... made in volumes */
 	RES_COUNT,
 };
 
@@ -67,8 +69,14 @@ void account_release(struct account *a); /* its container is gone */
 /* a itself, or its nearest ancestor whose container still exists. */
 struct account *account_effective(struct account *a);
 
-/* 0, or -ENOMEM (memory) / -EAGAIN (others) with nothing charged anywhere. */
+/* 0, or -ENOMEM (memory) / -EDQUOT (disk, inodes) / -EAGAIN (others) with nothing charged anywhere.
+ */
 int charge(struct account *a, enum resource what, s64 n) __must_check;
+/*
+ * 0 if n more would fit, else what charge() says and does (-EDQUOT for RES_DISK and RES_INODES),
+ * but charges nothing. For who holds a lock until charge_force, and knows only then how much.
+ */
+int charge_check(struct account *a, enum resource what, s64 n) __must_check;
 /*
  * The same for what moves down or up the tree (not memory): `top`, an ancestor of a or a itself,
  * and all above it count it already, and go on to do so.
@@ -81,6 +89,8 @@ void uncharge(struct account *a, enum resource what, s64 n);
 s64 account_read(const struct account *a, enum resource what); /* drained, exact when quiet */
 /* The lowest limit of a and its ancestors, minus its use: what a could still take. */
 s64 account_available(const struct account *a, enum resource what);
+/* The lowest limit of a and its ancestors; INT64_MAX: none has one. */
+s64 account_limit(const struct account *a, enum resource what);
 void account_set_max(struct account *a, enum resource what, s64 max);
 /* True if b is a or one of its descendants. */
 bool account_is_ancestor(const struct account *a, const struct account *b);

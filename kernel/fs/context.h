@@ -48,9 +48,18 @@ int mount_table_set_root_sb(struct mount_table *t, struct superblock *sb, const 
 int mount_table_replace_root_sb(struct mount_table *t, struct superblock *sb, const char *source);
 /*
  * t, empty, gets clones of the cowfs volumes that `of` sees, as of now, mounted as they are there.
- * -EOPNOTSUPP: its root is not on cowfs. -ENOSPC, -ENOMEM, -EROFS, -EIO.
+ * -EOPNOTSUPP: its root is not on cowfs. -ENOSPC, -ENOMEM, -EROFS, -EIO. base: NULL, or gets what
+ * the root volume was cloned from: a frozen volume that goes with *base, a superblock, counted.
  */
-int mount_table_set_root_view(struct mount_table *t, struct fs_context *of);
+struct superblock;
+int mount_table_set_root_view(struct mount_table *t, struct fs_context *of,
+			      struct superblock **base);
+/*
+ * t, empty, gets as its root a clone of the volume `name` of the disk that `of` has its root on;
+ * *base is that volume. -EOPNOTSUPP: the root is not on cowfs; -ENOENT; -EINVAL: it is not frozen.
+ */
+int mount_table_set_root_image(struct mount_table *t, struct fs_context *of, const char *name,
+			       struct superblock **base);
 /* Mounts a new instance of a filesystem at a path inside t, which need not be current's. */
 int mount_at(struct mount_table *t, const struct path *where, const char *type, const char *source,
 	     u32 flags, const char *data);

@@ -393,7 +393,8 @@ int mount_at(struct mount_table *t, const struct path *where, const char *type, 
 	err = ft->mount(ft, source, flags, data, &sb);
 	if (err)
 		return err;
-	superblock_set_owner(sb, t->owner);
+	if (!ft->needs_device) /* else it is the host's, or was there before, and somebody's */
+		superblock_set_owner(sb, t->owner);
 	err = mount_create(sb, sb->root, mount_flags_new(flags), source, &m);
 	superblock_put(sb);
 	if (err)

@@ -8,7 +8,10 @@
  *	view_mount	in the new table, at the place of the same name
  *
  * The root must be on cowfs. Mounts of other filesystems are not in the view, nor what is mounted
- * on them. A clone is deleted with its last mount.
+ * on them. A clone is deleted with its last mount. Of a view that is to be compared with what it
+ *was made of, a frozen clone stands between.
+ *
+ * The root of a container that is made of an image is the same with one volume.
  */
 #include "core/rcu.h"
 #include "fs/cowfs/vfs.h"
@@ -96,7 +99,10 @@ static void view_free(struct list *view)
 
 /* --- clones --- */
 
-static int volume_clone(struct superblock *from, struct owner *owner, struct superblock **out)
+/* A clone that goes with its last mount; what it has of its own is its owner's, and counts there.
+ */
+static int volume_clone(struct superblock *from, struct owner *owner, bool frozen,
+			struct superblock **out)
 {
 	char name[VIEW_NAME_SIZE];
 	int err;
@@ -105,12 +111,27 @@ static int volume_clone(struct superblock *from, struct owner *owner, struct sup
 		u64 n = __atomic_add_fetch(&last_view, 1, __ATOMIC_RELAXED);
 
 		snprintf(name, sizeof(name), VIEW_NAME "%llu", (unsigned long long)n);
-		err = cowfs_clone(from, name, out);
+		err = cowfs_clone(from, name, frozen, out);
 	} while (err == -EEXIST);
 	if (err)
 		return err;
 	superblock_set_owner(*out, owner);
+	if (!frozen)
+		cowfs_set_account(*out, owner->account);
 	return 0;
+}
+
+/* The root, by way of a frozen clone. */
+static int view_clone_root(struct view_mount *v, struct owner *owner, struct superblock **base)
+{
+	int err = volume_clone(v->at.mount->sb, owner, true, base);
+
+	if (err)
+		return err;
+	err = volume_clone(*base, owner, false, &v->volume);
+	if (err)
+		superblock_put(*base);
+	return err;
 }
 
 static int view_clone(struct list *view, struct owner *owner)
@@ -119,13 +140,15 @@ static int view_clone(struct list *view, struct owner *owner)
 	int err = 0;
 
 	list_for_each (v, view, node) {
+		if (v->volume)
+			continue; /* the root was cloned first */
 		list_for_each (other, view, node)
 			if (other->volume && other->at.mount->sb == v->at.mount->sb) {
 				v->volume = superblock_get(other->volume);
 				break;
 			}
 		if (!v->volume)
-			err = volume_clone(v->at.mount->sb, owner, &v->volume);
+			err = volume_clone(v->at.mount->sb, owner, false, &v->volume);
 		if (err)
 			break;
 	}
@@ -257,20 +280,68 @@ static int view_mount(struct mount_table *t, struct list *view, const struct pat
 	return 0;
 }
 
-int mount_table_set_root_view(struct mount_table *t, struct fs_context *of)
+int mount_table_set_root_view(struct mount_table *t, struct fs_context *of,
+			      struct superblock **base)
 {
 	struct list view = LIST_INIT(view);
+	struct superblock *made = NULL;
 	struct path root;
 	int err = -EOPNOTSUPP;
 
 	fs_context_root(of, &root);
 	if (cowfs_is(root.mount->sb))
 		err = view_list(of->mounts, &root, &view);
+	if (!err && base)
+		err = view_clone_root(list_first(&view, struct view_mount, node), t->owner, &made);
 	if (!err)
 		err = view_clone(&view, t->owner);
 	if (!err)
 		err = view_mount(t, &view, &root);
 	view_free(&view);
+	path_put(root);
+	if (err && made)
+		superblock_put(made);
+	else if (base)
+		*base = made;
+	return err;
+}
+
+/* --- of an image --- */
+
+static int image_mount(struct mount_table *t, struct superblock *image, const char *source)
+{
+	struct superblock *volume;
+	struct mount *m;
+	int err = volume_clone(image, t->owner, false, &volume);
+
+	if (err)
+		return err;
+	err = mount_create(volume, volume->root, mount_flags_new(MS_NODEV), source, &m);
+	superblock_put(volume);
+	if (err)
+		return err;
+	m->locked = MS_NODEV;
+	return mount_table_set_root_mount(t, m);
+}
+
+int mount_table_set_root_image(struct mount_table *t, struct fs_context *of, const char *name,
+			       struct superblock **base)
+{
+	struct superblock *image;
+	struct path root;
+	int err = -EOPNOTSUPP;
+
+	fs_context_root(of, &root);
+	if (cowfs_is(root.mount->sb))
+		err = cowfs_open(root.mount->sb, name, &image);
+	if (err)
+		goto put_root;
+	err = cowfs_is_frozen(image) ? image_mount(t, image, root.mount->source) : -EINVAL;
+	if (err)
+		superblock_put(image);
+	else
+		*base = image;
+put_root:
 	path_put(root);
 	return err;
 }

@@ -96,6 +96,8 @@ int spawncont(const struct container_spec *spec, size_t size)
 	char name[80];
 	int id = 1;
 
+	if (size == sizeof *spec && spec->flags == CONTAINER_F_IMAGE)
+		return errno = EOPNOTSUPP, -1;
 	if (size != sizeof *spec || spec->flags)
 		return errno = EINVAL, -1;
 	while (id < 1000 && mkdir(file_path(id, ""), 0755))

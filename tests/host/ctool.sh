@@ -41,8 +41,8 @@ refused() { # refused MESSAGE ARG...
 	run 125 '' "ctool: $message" "refused: ctool $*" "$@"
 }
 
-lib=$(ls user/lib/{control,processes,number,table,json}.c)
-flags="-std=gnu11 -O1 -g -D_GNU_SOURCE -Wall -Wextra -Werror -I. -Iuser/include -fsanitize=address,undefined -fno-sanitize-recover"
+lib=$(ls user/lib/{control,processes,number,table,json,tree,link}.c)
+flags="-std=gnu11 -O1 -g -D_GNU_SOURCE -Wall -Wextra -Werror -I. -Iuser/include -Iuser/lib -fsanitize=address,undefined -fno-sanitize-recover"
 # shellcheck disable=SC2086 # words are meant
 gcc $flags -Wl,--wrap=poll -o "$work/ctool" user/ctool/*.c tests/host/ctool-fake.c $lib &&
 	gcc $flags -o "$work/text" tests/host/ctool-text.c $lib || {
@@ -85,10 +85,10 @@ grep -v '^1\.\.' "$work/text.out" | grep '^not ok' | sed 's/^/# /'
 ok $? "text, tables, JSON, control files: $(grep -c '^ok' "$work/text.out") cases"
 
 # What is shown
-run 0 '*commands:*create*later:*images*' '' "help lists all" help
+run 0 '*commands:*create*images*build*' '' "help lists all" help
 run 0 'usage: ctool run *--pids N*example:*' '' "--help of a command" run --help
 for c in create run start exec attach connect disconnect pause resume unpause stop kill wait rm delete list ls \
-	info inspect top help; do
+	info inspect top images build commit rmi diff cp help; do
 	run 0 'usage: ctool *example:'$'\n''  ctool *' '' "help of $c has an example" $c --help
 done
 run 0 '9' '' "list -q: running and paused" list -q
@@ -127,13 +127,20 @@ fi
 refused 'no command given*'
 refused 'no such command: frob*' frob
 refused 'help: no such command: frob' help frob
-for c in build diff commit images rmi cp; do
-	refused "$c: this command comes with *" $c -x y
-done
-for o in "-d 10M" "--inodes 5"; do
+for v in "-d 0" "-d -1" "-d 1X" "-d 4095" "--inodes 0" "--inodes -1" "--inodes x"; do
 	# shellcheck disable=SC2086
-	refused "run: *: this option comes later" run $o /x
+	refused "run: ${v% *}: ${v#* }: not a*" run $v /x
 done
+for v in .. a/b host "a b" "" "$(printf '%0101d' 0)"; do
+	refused "build: not a name for an image: *" build -t "$v"
+	refused "rmi: not a name for an image: *" rmi "$v"
+done
+refused 'build: -t IMAGE is missing*' build
+refused 'build: */Buildfile: No such file or directory' build -t x "$work/root"
+refused 'rmi: / is not on cowfs*' rmi x
+refused 'cp: neither a nor b is CONT:PATH' cp a b
+refused 'cp: no such container: nobody' cp nobody:/x /y
+refused 'cp: -: archives*' cp web:/x -
 for v in "--cpus 0" "--cpus x" "--cpus 1.5x" "--cpus -1" "--weight 0" "--weight 10001" "--weight x" "--cpuset a" "--sched cfs"; do
 	# shellcheck disable=SC2086
 	refused "run: ${v% *}: ${v#* }: not a*" run $v /x

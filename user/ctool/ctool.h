@@ -16,8 +16,10 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
+#include "abi/cowfs.h"
 #include <skerry/container.h>
 #include <skerry/control.h>
 
@@ -45,23 +47,26 @@ struct request {
 	int operand_count;
 	char **program; /* PROG ARG..., NULL if none was given */
 
-	const char *name, *hostname, *workdir;
+	const char *name, *hostname;
+	const char *workdir;   /* NULL: none was given */
 	struct words env;      /* of -e, K=V each */
 	struct words settings; /* control files of a new container, FILE=VALUE each */
 	uid_t uid;
 	gid_t gid;
 	int console; /* CONTAINER_NO_CONSOLE if none */
 	uint64_t pids, memory;
-	const char *deny; /* rules, or NULL */
+	uint64_t disk, inodes; /* 0: no limit */
+	const char *deny;      /* rules, or NULL */
 	bool kill_on_limit, read_only;
 	struct container_bind binds[CONTAINER_BINDS_MAX];
 	unsigned bind_count;
 	bool interactive, tty, detach, remove;
 	bool all, quiet, force, json, follow;
-	const char *output; /* of trace; NULL: standard output */
-	bool timed;	    /* seconds were given */
-	unsigned seconds;   /* of stop, trace */
-	unsigned count;	    /* of top; 0: until told to end */
+	const char *output;	/* of trace; NULL: standard output */
+	const char *file, *tag; /* of build */
+	bool timed;		/* seconds were given */
+	unsigned seconds;	/* of stop, trace */
+	unsigned count;		/* of top; 0: until told to end */
 	int signal;
 };
 
@@ -77,6 +82,8 @@ enum option_group {
 	OPTIONS_TOP = 1 << 7,
 	OPTIONS_TRACE = 1 << 8,
 	OPTIONS_FOLLOW = 1 << 9,
+	OPTIONS_IMAGES = 1 << 10,
+	OPTIONS_BUILD = 1 << 11,
 };
 
 struct command {
@@ -86,10 +93,9 @@ struct command {
 	const char *usage;   /* what follows the name */
 	const char *summary; /* one line */
 	const char *example;
-	unsigned options;  /* of enum option_group */
-	int least, most;   /* operands; most < 0: any number */
-	bool program;	   /* PROG ARG... follow the last operand */
-	const char *later; /* what it comes with; no handler yet */
+	unsigned options; /* of enum option_group */
+	int least, most;  /* operands; most < 0: any number */
+	bool program;	  /* PROG ARG... follow the last operand */
 };
 
 extern const struct command commands[];
@@ -97,6 +103,7 @@ const struct command *command_find(const char *name);
 void command_help(const struct command *c);
 
 /* 0, or an exit status after the message; *helped if --help was asked for and given. */
+void request_init(struct request *r);
 int options_parse(const struct command *c, char **argv, struct request *r, bool *helped);
 void options_help(unsigned groups);
 
@@ -122,8 +129,13 @@ struct record {
 	uid_t uid;
 	gid_t gid;
 	char *root, *workdir;
+	uint64_t size; /* of an image: bytes that it has of its own; 0: as the disk says */
 	struct words env, args;
 };
+
+void record_clear(struct record *rec);
+void record_write(FILE *f, const struct record *rec);
+void record_read(FILE *f, struct record *rec);
 
 int record_save(int id, const struct record *rec); /* 0 or -errno */
 int record_load(int id, struct record *rec);
@@ -191,6 +203,50 @@ void view_json(struct json *j, const struct view *v);
 uint64_t disk_used(const char *path);
 uint64_t disk_free(const char *path);
 
+/* Volumes of the disk that / is on (volume.c): 0 or -errno; -EOPNOTSUPP: it is not on cowfs. */
+int volume_copy(const char *name, const char *to, bool frozen);
+int volume_of_root(const char *to); /* what ctool sees, as of now */
+int volume_create(const char *name);
+int volume_delete(const char *name);
+int volume_freeze(const char *name, const char *to); /* and renames it */
+int volume_next(struct cowfs_volume *v); /* v->position 0: the first; -ENOENT: no more */
+int volume_find(const char *name, struct cowfs_volume *v);
+int volume_mount(const char *name, bool read_only, char **place); /* place: for volume_unmount */
+void volume_unmount(char *place);
+/* Says what err means for `what`; EXIT_CTOOL. */
+int disk_failed(int err, const char *what);
+
+/* Images (image.c). */
+#define IMAGE_NAME_MAX 100
+int image_check(const char *name); /* an exit status after the message */
+char *image_volume(const char *name);
+int image_exists(const char *name); /* 0, -ENOENT ... */
+int image_config(const char *name, struct record *rec);
+int image_config_read(const char *place, struct record *rec);
+int image_config_write(const char *place, const struct record *rec);
+char *image_draft(void); /* the name of a volume that is to become an image */
+/* It becomes one, or goes; both names are freed. An exit status after the message. */
+int image_finish(char *draft, const char *name);
+/* The name of the volume that is its root, for free(); "": it is in a directory. */
+int container_volume(int id, const char *word, char **volume);
+
+/* A file or directory to be copied, or where to: `path` as seen from `root` (cp.c). */
+struct copy_end {
+	const char *root; /* a directory that nothing leads out of; NULL: what ctool sees */
+	const char *path;
+	bool contents; /* of SRC: what is in the directory, not itself */
+};
+int copy_tree(const struct copy_end *from, const struct copy_end *to);
+
+/* Runs what `r` says in a new container and waits: its exit status (run.c). */
+int run_once(struct request *r, const char *root);
+
+int do_images(struct request *r);
+int do_rmi(struct request *r);
+int do_commit(struct request *r);
+int do_build(struct request *r);
+int do_diff(struct request *r);
+int do_cp(struct request *r);
 int do_create(struct request *r);
 int do_run(struct request *r);
 int do_start(struct request *r);

@@ -2,9 +2,8 @@
 /*
  * main.c - the table of ctool's commands, and its errors.
  *
- * The table is the interface: names, operands, help and what is not there yet
- * stand in it and nowhere else. A command that comes later is known by name and
- * says what it comes with.
+ * The table is the interface: names, operands and help stand in it and nowhere
+ * else.
  */
 #include "ctool.h"
 
@@ -17,9 +16,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define WITH_COWFS	"the copy-on-write filesystem"
-#define WITH_CONTAINERS "the complete containers"
 
 /* clang-format off */
 const struct command commands[] = {
@@ -93,12 +89,24 @@ const struct command commands[] = {
 	 .summary = "this list, or the help of a command",
 	 .example = "ctool help run", .least = 0, .most = 1},
 
-	{.name = "build", .usage = "[-f FILE] -t IMAGE [DIR]", .summary = "make an image", .later = WITH_COWFS},
-	{.name = "diff", .usage = "CONT", .summary = "what changed", .later = WITH_COWFS},
-	{.name = "commit", .usage = "CONT IMAGE", .summary = "make it an image", .later = WITH_COWFS},
-	{.name = "images", .usage = "", .summary = "list the images", .later = WITH_COWFS},
-	{.name = "rmi", .usage = "IMAGE", .summary = "remove an image", .later = WITH_COWFS},
-	{.name = "cp", .usage = "SRC DST", .summary = "copy in or out", .later = WITH_COWFS},
+	{.name = "images", .handler = do_images, .usage = "[-q] [--format table|json]",
+	 .summary = "the images: name, what they have of their own, command",
+	 .example = "ctool images", .options = OPTIONS_IMAGES, .least = 0, .most = 0},
+	{.name = "build", .handler = do_build, .usage = "[-f FILE] -t IMAGE [DIR]",
+	 .summary = "make an image by steps, one a line: FROM IMAGE|host|scratch or IMPORT TAR, then RUN, COPY, ENV, WORKDIR, CMD",
+	 .example = "ctool build -t web /src    # with /src/Buildfile: FROM host; COPY web /bin/; CMD web; a line each",
+	 .options = OPTIONS_BUILD, .least = 0, .most = 1},
+	{.name = "commit", .handler = do_commit, .usage = "CONT IMAGE",
+	 .summary = "make an image of what a container's files are now",
+	 .example = "ctool commit c1 web", .least = 2, .most = 2},
+	{.name = "rmi", .handler = do_rmi, .usage = "IMAGE...", .summary = "remove images",
+	 .example = "ctool rmi web", .least = 1, .most = -1},
+	{.name = "diff", .handler = do_diff, .usage = "CONT",
+	 .summary = "which files were added (A), changed (C), deleted (D) since it was made",
+	 .example = "ctool diff c1", .least = 1, .most = 1},
+	{.name = "cp", .handler = do_cp, .usage = "CONT:PATH DST  |  SRC CONT:PATH",
+	 .summary = "copy a file or a directory out of a container or into it (DIR/. : what is in DIR)",
+	 .example = "ctool cp c1:/etc/passwd /tmp", .least = 2, .most = 2},
 	{.name = NULL},
 };
 /* clang-format on */
@@ -180,10 +188,6 @@ const struct command *command_find(const char *name)
 void command_help(const struct command *c)
 {
 	printf("usage: ctool %s %s\n%s", c->name, c->usage, c->summary);
-	if (c->later) {
-		printf(" (comes with %s)\n", c->later);
-		return;
-	}
 	if (c->aliases[0])
 		printf("; also called %s", c->aliases[0]);
 	putchar('\n');
@@ -197,13 +201,8 @@ static void overview(void)
 
 	puts("usage: ctool COMMAND ...\n\ncommands:");
 	for (c = commands; c->name; c++)
-		if (!c->later)
-			printf("  %-11s %s\n", c->name, c->summary);
-	printf("\nlater:");
-	for (c = commands; c->name; c++)
-		if (c->later)
-			printf(" %s", c->name);
-	puts("\n\nctool COMMAND --help says more. Try:\n"
+		printf("  %-11s %s\n", c->name, c->summary);
+	puts("\nctool COMMAND --help says more. Try:\n"
 	     "  ctool create /c1 /bin/busybox\n"
 	     "  ctool run /c1 /busybox echo hello");
 }

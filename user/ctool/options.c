@@ -5,8 +5,6 @@
  * Options may stand before, between and after operands; for a command that takes
  * a program, PROG ends them and the rest is its own. "-it", "-p8", "-p 8",
  * "--pids 8" and "--pids=8" are understood; "--" ends the options.
- *
- * An option without `set` comes later: it is known, and refused.
  */
 #include "ctool.h"
 
@@ -66,6 +64,35 @@ static const char *set_memory(struct request *r, const char *value)
 		return NULL;
 	if (size_parse(value, &r->memory) || r->memory == 0)
 		return "not a size (such as 512K, 16M, 1G)";
+	return NULL;
+}
+
+static const char *set_disk(struct request *r, const char *value)
+{
+	if (!strcmp(value, "max"))
+		return NULL;
+	if (size_parse(value, &r->disk) || r->disk < 4096)
+		return "not a size (4K or more, such as 10M)";
+	return NULL;
+}
+
+static const char *set_inodes(struct request *r, const char *value)
+{
+	if (!strcmp(value, "max"))
+		return NULL;
+	return number_parse(value, 1, INT64_MAX, &r->inodes) ? "not a number of files (1 or more)"
+							     : NULL;
+}
+
+static const char *set_file(struct request *r, const char *value)
+{
+	r->file = value;
+	return *value ? NULL : "not a file";
+}
+
+static const char *set_tag(struct request *r, const char *value)
+{
+	r->tag = value;
 	return NULL;
 }
 
@@ -322,6 +349,8 @@ static const struct option options[] = {
 	{0, "hostname", "H", set_hostname, "its host name (default its name)", OPTIONS_NEW},
 	{'p', "pids", "N", set_pids, "at most N processes and threads", OPTIONS_NEW},
 	{'m', "memory", "SIZE", set_memory, "at most SIZE of memory (K, M, G)", OPTIONS_NEW},
+	{'d', "disk", "SIZE", set_disk, "at most SIZE of change to its files (K, M, G)", OPTIONS_NEW},
+	{0, "inodes", "N", set_inodes, "at most N new files and directories", OPTIONS_NEW},
 	{0, "cpus", "X.Y", set_cpus, "at most so many CPUs' time", OPTIONS_NEW},
 	{0, "weight", "N", set_weight, "its share among its siblings (1 to 10000; 100)", OPTIONS_NEW},
 	{0, "cpuset", "LIST", set_cpuset, "on these CPUs only, such as 0-2,5", OPTIONS_NEW},
@@ -343,15 +372,15 @@ static const struct option options[] = {
 	{'f', "force", NULL, set_force, "also if it runs", OPTIONS_RM},
 	{'a', "all", NULL, set_all, "stopped ones too", OPTIONS_LIST},
 	{'q', "quiet", NULL, set_quiet, "ids only", OPTIONS_LIST},
-	{0, "format", "table|json", set_list_format, "for people or for programs", OPTIONS_LIST},
+	{'q', "quiet", NULL, set_quiet, "names only", OPTIONS_IMAGES},
+	{0, "format", "table|json", set_list_format, "for people or for programs", OPTIONS_LIST | OPTIONS_IMAGES},
+	{'f', "file", "FILE", set_file, "the steps (DIR/Buildfile; -: standard input)", OPTIONS_BUILD},
+	{'t', "tag", "IMAGE", set_tag, "the name of the image", OPTIONS_BUILD},
 	{0, "format", "text|json", set_info_format, "for people or for programs", OPTIONS_INFO},
 	{'t', "time", "SECS", set_seconds, "for so long (until interrupted)", OPTIONS_TRACE},
 	{'o', "output", "FILE", set_output, "into FILE (standard output)", OPTIONS_TRACE},
 	{'n', "count", "COUNT", set_count, "show it COUNT times", OPTIONS_TOP},
 	{'f', "follow", NULL, set_follow, "go on until interrupted", OPTIONS_FOLLOW},
-
-	{'d', "disk", "SIZE", NULL, NULL, OPTIONS_NEW},
-	{0, "inodes", "N", NULL, NULL, OPTIONS_NEW},
 };
 /* clang-format on */
 #define OPTIONS (sizeof options / sizeof *options)
@@ -364,7 +393,7 @@ void options_help(unsigned groups)
 		const struct option *o = &options[i];
 		char left[40], letter[4] = "   ";
 
-		if (!(o->groups & groups) || !o->set)
+		if (!(o->groups & groups))
 			continue;
 		if (!title)
 			puts("\noptions:");
@@ -393,12 +422,9 @@ static const struct option *find(unsigned groups, char letter, const char *name,
 
 static int apply(const struct option *o, const char *shown, const char *value, struct request *r)
 {
-	const char *wrong;
+	const char *wrong = o->set(r, value);
 
-	if (!o->set)
-		return fail("%s: this option comes later", shown);
-	wrong = o->set(r, value);
-	return wrong ? fail("%s: %s: %s", shown, value, wrong) : 0;
+	return wrong ? fail("%s: %s: %s", shown, value ? value : "", wrong) : 0;
 }
 
 /* "--name", "--name=value" or "--name" "value". *next is moved if that was used. */
@@ -414,7 +440,7 @@ static int parse_long(const struct command *c, const char *arg, char ***next, st
 		return fail("no such option: %s", shown);
 	if (!o->argument && value)
 		return fail("%s: takes no value", shown);
-	if (o->argument && !value && o->set) {
+	if (o->argument && !value) {
 		if (!**next)
 			return fail("%s: needs a value (%s)", shown, o->argument);
 		value = *(*next)++;
@@ -434,7 +460,7 @@ static int parse_short(const struct command *c, const char *arg, char ***next, s
 
 		if (!o)
 			return fail("no such option: %s", shown);
-		if (!o->argument || !o->set) {
+		if (!o->argument) {
 			err = apply(o, shown, NULL, r);
 			continue;
 		}
@@ -446,7 +472,7 @@ static int parse_short(const struct command *c, const char *arg, char ***next, s
 	return err;
 }
 
-static void request_init(struct request *r)
+void request_init(struct request *r)
 {
 	memset(r, 0, sizeof *r);
 	r->console = CONTAINER_NO_CONSOLE;
@@ -454,7 +480,6 @@ static void request_init(struct request *r)
 	r->memory = CONTAINER_NO_LIMIT;
 	r->seconds = 10;
 	r->signal = SIGKILL;
-	r->workdir = "/";
 	r->uid = getuid();
 	r->gid = getgid();
 }
@@ -498,13 +523,9 @@ int options_parse(const struct command *c, char **argv, struct request *r, bool 
 			*helped = true;
 			return 0;
 		}
-		if (c->later)
-			continue;
 		err = arg[1] == '-' ? parse_long(c, arg, &next, r) : parse_short(c, arg, &next, r);
 		if (err)
 			return err;
 	}
-	if (c->later)
-		return fail("this command comes with %s", c->later);
 	return check_operands(c, r);
 }

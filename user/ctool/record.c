@@ -46,11 +46,15 @@ static void write_item(FILE *f, const char *key, const char *value)
 	fputc('\n', f);
 }
 
-static void write_record(FILE *f, const struct record *rec)
+void record_write(FILE *f, const struct record *rec)
 {
 	fprintf(f, "console %d\nuid %u\ngid %u\n", rec->console, rec->uid, rec->gid);
-	write_item(f, "root", rec->root);
-	write_item(f, "workdir", rec->workdir);
+	if (rec->root)
+		write_item(f, "root", rec->root);
+	if (rec->workdir)
+		write_item(f, "workdir", rec->workdir);
+	if (rec->size)
+		fprintf(f, "size %llu\n", (unsigned long long)rec->size);
 	for (size_t i = 0; i < rec->env.count; i++)
 		write_item(f, "env", rec->env.v[i]);
 	for (size_t i = 0; i < rec->args.count; i++)
@@ -79,7 +83,7 @@ int record_save(int id, const struct record *rec)
 		err = -errno;
 		goto free_paths;
 	}
-	write_record(f, rec);
+	record_write(f, rec);
 	if (ferror(f) | fclose(f))
 		err = -EIO;
 	if (!err && rename(fresh, path))
@@ -116,6 +120,8 @@ static void read_item(struct record *rec, const char *key, const char *value)
 		rec->uid = (uid_t)strtoul(value, NULL, 10);
 	else if (!strcmp(key, "gid"))
 		rec->gid = (gid_t)strtoul(value, NULL, 10);
+	else if (!strcmp(key, "size"))
+		rec->size = strtoull(value, NULL, 10);
 	else if (!strcmp(key, "root"))
 		rec->root = must(strdup(value));
 	else if (!strcmp(key, "workdir"))
@@ -126,18 +132,19 @@ static void read_item(struct record *rec, const char *key, const char *value)
 		words_add(&rec->args, value);
 }
 
-int record_load(int id, struct record *rec)
+void record_clear(struct record *rec)
 {
-	char *path = record_path(id), *line = NULL, *value;
-	FILE *f = fopen(path, "re");
+	memset(rec, 0, sizeof *rec);
+	rec->console = CONTAINER_NO_CONSOLE;
+}
+
+void record_read(FILE *f, struct record *rec)
+{
+	char *line = NULL, *value;
 	size_t room = 0;
 	ssize_t n;
 
-	memset(rec, 0, sizeof *rec);
-	rec->console = CONTAINER_NO_CONSOLE;
-	free(path);
-	if (!f)
-		return -errno;
+	record_clear(rec);
 	while ((n = getline(&line, &room, f)) > 0) {
 		if (line[n - 1] == '\n')
 			line[n - 1] = '\0';
@@ -149,6 +156,18 @@ int record_load(int id, struct record *rec)
 		read_item(rec, line, value);
 	}
 	free(line);
+}
+
+int record_load(int id, struct record *rec)
+{
+	char *path = record_path(id);
+	FILE *f = fopen(path, "re");
+
+	record_clear(rec);
+	free(path);
+	if (!f)
+		return -errno;
+	record_read(f, rec);
 	fclose(f);
 	return rec->args.count && rec->workdir ? 0 : -EINVAL;
 }

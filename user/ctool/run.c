@@ -27,7 +27,7 @@ int console_open(int number)
 	return fd < 0 ? -errno : fd;
 }
 
-/* What ROOT names, for free(): an absolute path, or "host". NULL after the message. */
+/* What ROOT names, for free(): an absolute path, "host" or an image. NULL after the message. */
 static char *root_directory(const char *root)
 {
 	struct stat st;
@@ -35,10 +35,8 @@ static char *root_directory(const char *root)
 
 	if (!strcmp(root, "host"))
 		return strdup(root);
-	if (!strchr(root, '/')) {
-		fail("no such image: %s", root);
-		return NULL;
-	}
+	if (!strchr(root, '/'))
+		return image_check(root) ? NULL : strdup(root);
 	path = realpath(root, NULL);
 	if (!path && (errno == ENOENT || errno == ENOTDIR)) {
 		fail("no such directory: %s", root);
@@ -70,6 +68,12 @@ static int console_taken(int number)
 
 static int spawn_failed(const struct request *r, const char *root, int err)
 {
+	bool image = !strchr(root, '/') && strcmp(root, "host") != 0;
+
+	if (image && (err == EOPNOTSUPP || (err == ENOENT && !r->bind_count)))
+		return fail("no such image: %s", root);
+	if (image && err == EPERM)
+		return fail("%s: images are for the host's administrator", root);
 	switch (err) {
 	case EEXIST:
 		return fail("there is a container of that name already: %s", r->name);
@@ -106,12 +110,37 @@ static void record_init(struct record *rec, const struct request *r, char *root)
 	rec->uid = r->uid;
 	rec->gid = r->gid;
 	rec->root = root;
-	rec->workdir = must(strdup(r->workdir));
+	rec->workdir = must(strdup(r->workdir ? r->workdir : "/"));
 	rec->env = r->env;
 	for (char **p = r->program; p && *p; p++)
 		words_add(&rec->args, *p);
 	if (!rec->args.count)
 		words_add(&rec->args, "/bin/sh");
+}
+
+/* What the image says where `r` does not: its command, its directory, and its environment first. */
+static void record_add_image(struct record *rec, const struct request *r, const char *image)
+{
+	struct record config;
+
+	if (image_config(image, &config))
+		return;
+	if (!r->program && config.args.count)
+		rec->args = config.args;
+	if (!r->workdir && config.workdir)
+		rec->workdir = config.workdir;
+	for (size_t i = 0; i < r->env.count; i++)
+		words_add(&config.env, r->env.v[i]);
+	rec->env = config.env;
+}
+
+static uint32_t spec_flags(const struct request *r, const char *root)
+{
+	return (r->kill_on_limit ? CONTAINER_F_KILL_ON_LIMIT : 0) |
+	       (r->read_only ? CONTAINER_F_READ_ONLY : 0) |
+	       (*root == '/'	       ? 0
+		: strcmp(root, "host") ? CONTAINER_F_IMAGE
+				       : CONTAINER_F_VIEW);
 }
 
 /* A container as `r` says, and what is to be remembered of it. */
@@ -123,7 +152,13 @@ static int container_make(const struct request *r, const char *root, int *id, st
 
 	if (!path)
 		return EXIT_CTOOL;
-	container_spec_init(&spec, *path == '/' ? path : NULL);
+	if (*path == '/' && (r->disk || r->inodes))
+		return fail("-d, --inodes: %s is a directory, used in place: what it has is not "
+			    "counted (make an image of it: ctool build)",
+			    root);
+	container_spec_init(&spec, strcmp(path, "host") ? path : NULL);
+	spec.disk_max = r->disk;
+	spec.inodes_max = r->inodes;
 	if (r->name)
 		snprintf(spec.name, sizeof spec.name, "%s", r->name);
 	if (r->hostname)
@@ -132,9 +167,7 @@ static int container_make(const struct request *r, const char *root, int *id, st
 	spec.pids_max = r->pids;
 	spec.memory_max = r->memory;
 	spec.deny = (uintptr_t)r->deny;
-	spec.flags = (r->kill_on_limit ? CONTAINER_F_KILL_ON_LIMIT : 0) |
-		     (r->read_only ? CONTAINER_F_READ_ONLY : 0) |
-		     (*path == '/' ? 0 : CONTAINER_F_VIEW);
+	spec.flags = spec_flags(r, path);
 	spec.binds = (uintptr_t)r->binds;
 	spec.bind_count = r->bind_count;
 	*id = spawncont(&spec, sizeof spec);
@@ -146,6 +179,8 @@ static int container_make(const struct request *r, const char *root, int *id, st
 		return err;
 	}
 	record_init(rec, r, path);
+	if (spec.flags & CONTAINER_F_IMAGE)
+		record_add_image(rec, r, path);
 	err = record_save(*id, rec);
 	if (err) {
 		container_forget(*id);
@@ -307,6 +342,21 @@ int do_run(struct request *r)
 	} else {
 		status = run_in_foreground(r, id, &rec, &started);
 	}
+	if (!started)
+		container_forget(id);
+	return status;
+}
+
+int run_once(struct request *r, const char *root)
+{
+	struct record rec;
+	bool started = false;
+	int id, status = container_make(r, root, &id, &rec);
+
+	if (status)
+		return status;
+	r->remove = true;
+	status = run_in_foreground(r, id, &rec, &started);
 	if (!started)
 		container_forget(id);
 	return status;

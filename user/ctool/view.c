@@ -115,11 +115,13 @@ static void view_processes(struct view *v, const struct reading *before, uint64_
 
 static void view_disk(struct view *v)
 {
-	v->disk = number_or(v->id, "disk.current", UINT64_MAX);
-	if (v->disk == UINT64_MAX)
-		v->disk = disk_used(v->root);
+	bool directory = *v->root == '/';
+
+	v->disk = directory ? disk_used(v->root) : number_or(v->id, "disk.current", UINT64_MAX);
 	v->disk_max = number_or(v->id, "disk.max", UINT64_MAX);
-	v->disk_free = disk_free(v->root);
+	v->disk_free = disk_free(directory ? v->root : "/");
+	if (v->disk_max != UINT64_MAX && v->disk_max - v->disk < v->disk_free)
+		v->disk_free = v->disk < v->disk_max ? v->disk_max - v->disk : 0;
 }
 
 static uint64_t created(int id)

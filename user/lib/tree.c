@@ -26,6 +26,7 @@ struct entry {
 	uint32_t reserved;
 	int64_t mtime;
 };
+_Static_assert(sizeof(struct entry) == TREE_ENTRY_SIZE, "for those who look at the name");
 
 /* ---- sending ---- */
 
@@ -102,11 +103,19 @@ static int send_opened(struct walk *w, int dir, const char *at, const struct ent
 		       const char *name, int depth)
 {
 	bool is_dir = S_ISDIR(e->mode);
-	int fd = openat(dir, at, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | (is_dir ? O_DIRECTORY : 0));
+	/* not to wait for a writer if it has become a pipe meanwhile */
+	int fd =
+		openat(dir, at,
+		       O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (is_dir ? O_DIRECTORY : 0));
+	struct stat st;
 	int err;
 
 	if (fd < 0)
 		return -errno;
+	if (fstat(fd, &st) || (st.st_mode & S_IFMT) != (e->mode & S_IFMT)) {
+		close(fd);
+		return -EAGAIN;
+	}
 	err = link_send2(w->link, is_dir ? LINK_TREE_DIR : LINK_TREE_FILE, e, sizeof(*e), name,
 			 strlen(name));
 	if (!err && is_dir)
@@ -226,8 +235,10 @@ static int open_parent(struct tree_sink *s, const char **last)
 		*at = '/';
 	}
 	slash = strrchr(s->dest, '/');
-	snprintf(base, sizeof(base), "%s", slash ? slash + 1 : s->dest);
-	*last = base;
+	*last = slash ? slash + 1 : s->dest;
+	if (strlen(*last) >= sizeof(base))
+		return -ENAMETOOLONG;
+	*last = strcpy(base, *last);
 	if (!slash)
 		return open_directory(".");
 	slash[slash == s->dest] = 0;
@@ -318,6 +329,10 @@ static int receive_entry(struct tree_sink *s, const struct link_message *m)
 	if (m->len <= sizeof(e) || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
 		return -EBADMSG;
 	memcpy(&e, m->data, sizeof(e));
+	if (s->plain)
+		e.mode &= ~(uint32_t)(S_ISUID | S_ISGID);
+	if (s->plain && (S_ISCHR(e.mode) || S_ISBLK(e.mode)))
+		return -EPERM;
 	if (s->depth == 0) {
 		err = locate(s, m->type == LINK_TREE_DIR, &name);
 		if (err)

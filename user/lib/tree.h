@@ -25,10 +25,12 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#define TREE_DEPTH 256
+#define TREE_DEPTH	256
+#define TREE_ENTRY_SIZE 24 /* in DIR, FILE, SYMLINK and NODE stands the name behind so much */
 
 struct tree_sink {
 	char dest[PATH_MAX];
+	bool plain;  /* no set-id bits, no devices: from who is not trusted (-EPERM) */
 	bool follow; /* merge through a symlink that stands where a directory should be */
 	int depth;
 	int dir[TREE_DEPTH];

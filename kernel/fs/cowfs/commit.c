@@ -83,6 +83,10 @@ static int op_reserve(struct cow_volume *v, u64 blocks, u32 flags)
 	if (quota && !(flags & COW_OP_FREES) &&
 	    v->rec.used_blocks + MIN(blocks, quota / 16) > quota)
 		return -EDQUOT;
+	if (!(flags & COW_OP_FREES))
+		err = cow_volume_fits(v, blocks, 0);
+	if (err)
+		return err;
 	cow_lock_write(&fs->counts_lock);
 	kept = fs->op_reserved + fs->reserved_blocks + (flags & COW_OP_FREES ? 0 : fs->emergency);
 	if (fs->free < kept || fs->free - kept < blocks)
@@ -162,6 +166,7 @@ void cow_volume_count(struct cow_volume *v, s64 blocks)
 	if (unlikely((s64)now < 0)) /* the disk had it wrong: fsck will say so */
 		now = 0;
 	v->rec.used_blocks = now;
+	cow_volume_tell(v);
 }
 
 /* --- the seal --- */

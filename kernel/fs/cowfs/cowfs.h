@@ -86,6 +86,13 @@ struct cow_hooks {
 	void (*protect)(struct cow_buf *buf, void *inode_private, u64 index);
 	/* There is work for cow_work(). From any context but spin locks. */
 	void (*wake)(struct cow_fs *fs);
+	/*
+	 * What volumes with an account (cow_volume_set_account) use, beside their quotas. fits: 0
+	 * if so many blocks (at worst) and inodes more may be used, or -EDQUOT. count: so many
+	 * more, or less, are used; cannot fail. Under the volume's lock.
+	 */
+	int (*fits)(void *account, u64 blocks, u64 inodes);
+	void (*count)(void *account, s64 blocks, s64 inodes);
 };
 struct cow_platform *cow_platform_of(struct cow_fs *fs);
 void cow_set_hooks(struct cow_fs *fs, const struct cow_hooks *h);
@@ -123,11 +130,17 @@ int cow_volume_rename(struct cow_fs *fs, const char *from, size_t from_len, cons
  * left. */
 int cow_volumes_sweep(struct cow_fs *fs);
 int cow_volume_freeze(struct cow_volume *v);
+bool cow_volume_is_frozen(struct cow_volume *v);
 int cow_volume_info(struct cow_volume *v, struct cow_volume_info *out);
 /* The next volume in order of position; *pos 0 begins. -ENOENT: no more. */
 int cow_volume_next(struct cow_fs *fs, u64 *pos, struct cow_volume_info *out);
 int cow_volume_set_quota(struct cow_volume *v, u64 blocks, u64 inodes); /* 0: none */
 
+/*
+ * From now on hooks->count tells `account` what v has over its base, at first all that it has; what
+ * it told the account of before is taken back there. NULL: none. The caller counts the accounts.
+ */
+void cow_volume_set_account(struct cow_volume *v, void *account);
 /*
  * What `b` has that differs from `a`, in order of inode numbers; costs what they do not share.
  * Changes of atime are none; a number that was given anew is REMOVED and ADDED; inodes without a

@@ -249,9 +249,11 @@ struct cow_volume {
 	s32 inodes_used;    /* atomic: struct cow_inode of it */
 	u32 tidies, tidied; /* atomic: how often tidy() has begun and ended; it has inodes in use */
 	struct list node;   /* volumes_lock */
-	struct list dirty_node; /* D */
-	u64 alloc_hint;		/* V: where its last block went */
-	u64 write_reserved;	/* V: the operation between cow_file_write_begin and _end */
+	struct list dirty_node;	      /* D */
+	u64 alloc_hint;		      /* V: where its last block went */
+	u64 write_reserved;	      /* V: the operation between cow_file_write_begin and _end */
+	void *account;		      /* V: what hooks->count counts in, or NULL */
+	u64 told_blocks, told_inodes; /* V: how much it was told of */
 };
 
 /* I5 */
@@ -286,6 +288,10 @@ void cow_op_end(struct cow_op *op);
 /* The volume's count of blocks that it has over its base; from block.c only, and for promised space
  * from range.c. v->lock held for writing. */
 void cow_volume_count(struct cow_volume *v, s64 blocks);
+/* Its record's counts have changed: its account is told. v->lock held for writing. */
+void cow_volume_tell(struct cow_volume *v);
+/* As hooks->fits; 0 without an account. */
+int cow_volume_fits(struct cow_volume *v, u64 blocks, u64 inodes);
 
 /* All that was done before the call is durable when it returns: -EIO, -ENOMEM. */
 int cow_commit(struct cow_fs *fs);

@@ -84,6 +84,9 @@ int cow_record_alloc(struct cow_volume *v, u64 *ino, struct cow_buf **leaf, unio
 
 	if (over_quota(r))
 		return -EDQUOT;
+	err = (s64)(r->inodes - r->base_inodes) < 0 ? 0 : cow_volume_fits(v, 0, 1);
+	if (err)
+		return err;
 	if (n >= INO_END || (r->free_head && n >= r->next_ino))
 		return r->free_head ? -EIO : -ENOSPC;
 	err = place_write(v, n, leaf, out);
@@ -100,6 +103,7 @@ int cow_record_alloc(struct cow_volume *v, u64 *ino, struct cow_buf **leaf, unio
 	else
 		r->next_ino = n + 1;
 	r->inodes++;
+	cow_volume_tell(v);
 	generation = (*out)->inode.generation + 1;
 	**out = (union cow_record){ 0 };
 	(*out)->inode.generation = generation;
@@ -128,6 +132,7 @@ void cow_record_free(struct cow_volume *v, u64 ino, union cow_record *r)
 	r->inode.next = v->rec.free_head;
 	v->rec.free_head = ino;
 	v->rec.inodes--;
+	cow_volume_tell(v);
 }
 
 int cow_table_create(struct cow_volume *v, const struct cow_new *root)

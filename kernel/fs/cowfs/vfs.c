@@ -6,11 +6,10 @@
  *	mount -t cowfs [-o subvol=NAME] [-o clone=NEW] /dev/vda DIR
  *
  * mounts the volume NAME ("root"), or a clone of it, called NEW, which is deleted
- * with its last mount. All mounts of a volume show one superblock,
- * all volumes of a disk share its struct cow_fs. That is there from the first
- * mount to the last put_super, both under cowfs_disks_lock. A superblock whose
- * last mount has gone may still be on its way out; who wants its volume again
- * waits for that.
+ * with its last mount. Instead of the device any file on a volume of that disk will do. All mounts
+ *of a volume show one superblock, all volumes of a disk share its struct cow_fs. That is there from
+ *the first mount to the last put_super, both under cowfs_disks_lock. A superblock whose last mount
+ *has gone may still be on its way out; who wants its volume again waits for that.
  *
  * The thread does cow_work() every few seconds and whenever the core asks.
  */
@@ -21,6 +20,7 @@
 
 #define COWFS_MAGIC	0x636f7766 /* statfs: f_type */
 #define COMMIT_INTERVAL (5 * NSEC_PER_SEC)
+#define QUOTA_SHARE	16
 #define ROOM_SHARE	32 /* of memory to take back at once when it is short */
 
 struct mutex cowfs_disks_lock = MUTEX_INIT(cowfs_disks_lock, RANK_COWFS_DISKS);
@@ -81,7 +81,42 @@ static void thread_wake(struct cow_fs *fs)
 	spin_unlock(&d->platform.lock);
 }
 
-static const struct cow_hooks hooks = { .protect = cowfs_protect, .wake = thread_wake };
+/*
+ * An operation may need many blocks at worst and takes few: of a small limit not more than a part
+ * is kept for that.
+ */
+static int account_fits(void *account, u64 blocks, u64 inodes)
+{
+	s64 part = account_limit(account, RES_DISK) / COW_BLOCK / QUOTA_SHARE;
+	int err = 0;
+
+	if (blocks)
+		err = charge_check(account, RES_DISK, MAX(MIN((s64)blocks, part), 1l) * COW_BLOCK);
+	if (!err && inodes)
+		err = charge_check(account, RES_INODES, inodes);
+	return err;
+}
+
+static void account_count_one(struct account *a, enum resource what, s64 n)
+{
+	if (n > 0)
+		charge_force(a, what, n);
+	else
+		uncharge(a, what, -n);
+}
+
+static void account_count(void *account, s64 blocks, s64 inodes)
+{
+	account_count_one(account, RES_DISK, blocks * COW_BLOCK);
+	account_count_one(account, RES_INODES, inodes);
+}
+
+static const struct cow_hooks hooks = {
+	.protect = cowfs_protect,
+	.wake = thread_wake,
+	.fits = account_fits,
+	.count = account_count,
+};
 
 /* --- disks; under cowfs_disks_lock --- */
 
@@ -215,6 +250,16 @@ int cowfs_super_get(struct cowfs_disk *d, struct cow_volume *v, u32 flags, struc
 	return err;
 }
 
+/* What it uses is nobody's any more. */
+static void super_drop_account(struct cowfs_super *s)
+{
+	if (!s->account)
+		return;
+	cow_volume_set_account(s->volume, NULL);
+	account_put(s->account);
+	s->account = NULL;
+}
+
 static void super_delete_volume(struct cowfs_super *s, struct cow_volume_info *info)
 {
 	int err = cow_volume_info(s->volume, info);
@@ -236,6 +281,7 @@ static void cowfs_put_super(struct superblock *sb)
 	if (!s)
 		return;
 	mutex_lock(&cowfs_disks_lock);
+	super_drop_account(s);
 	info = s->delete_after ? kmalloc(sizeof(*info), 0) : NULL;
 	if (info)
 		super_delete_volume(s, info);
@@ -251,6 +297,15 @@ static void cowfs_put_super(struct superblock *sb)
 bool cowfs_is(const struct superblock *sb)
 {
 	return sb->type == &cowfs_type;
+}
+
+void cowfs_set_account(struct superblock *sb, struct account *a)
+{
+	struct cowfs_super *s = cowfs_super_of(sb);
+
+	super_drop_account(s);
+	s->account = account_get(a);
+	cow_volume_set_account(s->volume, a);
 }
 
 /* --- mount --- */
@@ -317,7 +372,9 @@ static int find_device(const char *source, struct block_device **out)
 	if (err)
 		return err;
 	*out = NULL;
-	if (!S_ISBLK(p.dentry->inode->mode))
+	if (!S_ISBLK(p.dentry->inode->mode) && cowfs_is(p.mount->sb))
+		*out = cowfs_super_of(p.mount->sb)->disk->platform.device;
+	else if (!S_ISBLK(p.dentry->inode->mode))
 		err = -ENOTBLK;
 	else if (!(*out = block_by_number(p.dentry->inode->rdev)))
 		err = -ENXIO;
@@ -349,7 +406,7 @@ static int mount_volume(struct block_device *b, const char *name, u32 flags,
 static int mount_clone(const struct cowfs_options *o, struct superblock **sb)
 {
 	struct superblock *from = *sb;
-	int err = cowfs_clone(from, o->clone, sb);
+	int err = cowfs_clone(from, o->clone, false, sb);
 
 	superblock_put(from);
 	if (!err)
@@ -395,6 +452,27 @@ static int cowfs_mount(const struct fs_type *t, const char *source, u32 flags, c
 
 /* --- what a superblock answers --- */
 
+/* The limits of the container whose volume it is, and of those around it, as quotas are told. */
+static void statfs_account(const struct cowfs_super *s, const struct cow_volume_info *v,
+			   struct kstatfs *st)
+{
+	u64 left;
+
+	if (!s->account)
+		return;
+	if (account_limit(s->account, RES_DISK) != INT64_MAX) {
+		left = account_available(s->account, RES_DISK) / COW_BLOCK;
+		st->blocks = v->used_blocks + left;
+		st->bfree = MIN(st->bfree, left);
+		st->bavail = MIN(st->bavail, left);
+	}
+	if (account_limit(s->account, RES_INODES) != INT64_MAX) {
+		left = account_available(s->account, RES_INODES);
+		st->ffree = MIN(st->ffree, left);
+		st->files = v->inodes - MIN(v->inodes, v->base_inodes) + left;
+	}
+}
+
 static int cowfs_statfs(struct superblock *sb, struct kstatfs *st)
 {
 	struct cowfs_super *s = cowfs_super_of(sb);
@@ -428,6 +506,7 @@ static int cowfs_statfs(struct superblock *sb, struct kstatfs *st)
 		st->ffree = MIN(st->ffree, left);
 		st->files = v->inodes + left;
 	}
+	statfs_account(s, v, st);
 	kfree(v);
 	return 0;
 }

@@ -62,7 +62,8 @@ struct cowfs_super {
 	struct superblock *sb;
 	struct cowfs_disk *disk;
 	struct cow_volume *volume;
-	struct list node;  /* D: disk->supers */
+	struct list node;	 /* D: disk->supers */
+	struct account *account; /* counted, or NULL: what the volume's use is counted in */
 	bool delete_after; /* constant once it is known: the volume goes with the last mount */
 };
 

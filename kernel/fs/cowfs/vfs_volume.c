@@ -4,6 +4,7 @@
  * for programs of the host's administrator (abi/cowfs.h).
  */
 #include "abi/cowfs.h"
+#include "core/rcu.h"
 #include "fs/cowfs/vfs_internal.h"
 
 /* --- for the kernel --- */
@@ -19,11 +20,12 @@ static int super_open(struct cowfs_disk *d, struct cow_volume *v, struct superbl
 	return err;
 }
 
-int cowfs_clone(struct superblock *sb, const char *name, struct superblock **out)
+int cowfs_clone(struct superblock *sb, const char *name, bool frozen, struct superblock **out)
 {
 	struct cowfs_super *s = cowfs_super_of(sb);
+	u32 flags = COW_VOLUME_TEMPORARY | (frozen ? COW_VOLUME_FROZEN : 0);
 	struct cow_volume *v;
-	int err = cow_volume_clone(s->volume, name, strlen(name), COW_VOLUME_TEMPORARY, &v);
+	int err = cow_volume_clone(s->volume, name, strlen(name), flags, &v);
 
 	if (err)
 		return err;
@@ -39,9 +41,58 @@ int cowfs_open(struct superblock *sb, const char *name, struct superblock **out)
 {
 	struct cowfs_super *s = cowfs_super_of(sb);
 	struct cow_volume *v;
-	int err = cow_volume_find(s->disk->fs, name, strlen(name), &v);
+	int err;
 
-	return err ? err : super_open(s->disk, v, out);
+	for (;;) {
+		err = cow_volume_find(s->disk->fs, name, strlen(name), &v);
+		if (!err)
+			err = super_open(s->disk, v, out);
+		if (err != -EAGAIN)
+			return err;
+		rcu_synchronize(); /* its last superblock is on its way out */
+	}
+}
+
+bool cowfs_is_frozen(struct superblock *sb)
+{
+	return cow_volume_is_frozen(cowfs_super_of(sb)->volume);
+}
+
+int cowfs_volume_name(struct superblock *sb, char *name)
+{
+	struct cow_volume_info *i = kmalloc(sizeof(*i), KM_ACCOUNT);
+	int err = i ? cow_volume_info(cowfs_super_of(sb)->volume, i) : -ENOMEM;
+
+	if (!err && !i->name[0])
+		err = -ENOENT;
+	if (!err)
+		strlcpy(name, i->name, COWFS_NAME_SIZE);
+	kfree(i);
+	return err;
+}
+
+struct diff_reader {
+	int (*emit)(void *arg, char what, u64 ino, const char *path);
+	void *arg;
+};
+
+static int diff_one(void *arg, enum cow_difference what, u64 ino, const char *path)
+{
+	static const char letter[] = {
+		[COW_ADDED] = 'A', [COW_CHANGED] = 'C', [COW_REMOVED] = 'D'
+	};
+	const struct diff_reader *r = arg;
+
+	return r->emit(r->arg, letter[what], ino, path);
+}
+
+int cowfs_diff(struct superblock *base, struct superblock *sb,
+	       int (*emit)(void *arg, char what, u64 ino, const char *path), void *arg)
+{
+	struct diff_reader r = { emit, arg };
+
+	return cow_volume_diff_paths(cowfs_super_of(base)->volume, cowfs_super_of(sb)->volume,
+				     diff_one, &r);
 }
 
 /* --- for programs --- */
@@ -74,6 +125,22 @@ static int volume_new(struct cowfs_super *s, u32 cmd, const struct cowfs_volume 
 						     a->flags ? COW_VOLUME_FROZEN : 0, &v);
 	if (!err)
 		cow_volume_put(v);
+	return err;
+}
+
+static int volume_copy(struct cowfs_super *s, const struct cowfs_volume *a)
+{
+	struct cow_volume *v, *new;
+	int err = a->flags & ~(u64)COWFS_FROZEN
+			  ? -EINVAL
+			  : cow_volume_find(s->disk->fs, a->name, strlen(a->name), &v);
+
+	if (err)
+		return err;
+	err = cow_volume_clone(v, a->to, strlen(a->to), a->flags ? COW_VOLUME_FROZEN : 0, &new);
+	if (!err)
+		cow_volume_put(new);
+	cow_volume_put(v);
 	return err;
 }
 
@@ -118,6 +185,8 @@ static int volume_call(struct cowfs_super *s, u32 cmd, struct cowfs_volume *a,
 		return cow_volume_delete(fs, a->name, strlen(a->name));
 	case COWFS_RENAME:
 		return cow_volume_rename(fs, a->name, strlen(a->name), a->to, strlen(a->to));
+	case COWFS_COPY:
+		return volume_copy(s, a);
 	case COWFS_FREEZE:
 	case COWFS_QUOTA:
 		return volume_change(s, cmd, a);
@@ -155,7 +224,7 @@ s64 cowfs_volume_ioctl(struct superblock *sb, u32 cmd, u64 arg)
 	struct cowfs_volume *a;
 	int err;
 
-	if (cmd != COWFS_STATS && (cmd < COWFS_THIS || cmd > COWFS_QUOTA))
+	if (cmd != COWFS_STATS && (cmd < COWFS_THIS || cmd > COWFS_COPY))
 		return -ENOTTY;
 	if (!may_host(CAP_SYS_ADMIN))
 		return -EPERM;

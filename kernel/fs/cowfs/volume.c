@@ -239,6 +239,49 @@ int cow_volume_store(struct cow_volume *v)
 	return err;
 }
 
+bool cow_volume_is_frozen(struct cow_volume *v)
+{
+	bool frozen;
+
+	cow_lock_read(&v->lock);
+	frozen = v->rec.flags & COW_VOLUME_FROZEN;
+	cow_unlock_read(&v->lock);
+	return frozen;
+}
+
+/* --- accounts --- */
+
+int cow_volume_fits(struct cow_volume *v, u64 blocks, u64 inodes)
+{
+	return v->account ? v->fs->hooks->fits(v->account, blocks, inodes) : 0;
+}
+
+static void tell(struct cow_volume *v, u64 blocks, u64 inodes)
+{
+	if (blocks != v->told_blocks || inodes != v->told_inodes)
+		v->fs->hooks->count(v->account, blocks - v->told_blocks, inodes - v->told_inodes);
+	v->told_blocks = blocks;
+	v->told_inodes = inodes;
+}
+
+void cow_volume_tell(struct cow_volume *v)
+{
+	s64 inodes = v->rec.inodes - v->rec.base_inodes; /* some of the base's may be gone */
+
+	if (v->account)
+		tell(v, v->rec.used_blocks, inodes > 0 ? inodes : 0);
+}
+
+void cow_volume_set_account(struct cow_volume *v, void *account)
+{
+	cow_lock_write(&v->lock);
+	if (v->account)
+		tell(v, 0, 0);
+	v->account = account;
+	cow_volume_tell(v);
+	cow_unlock_write(&v->lock);
+}
+
 /* --- telling --- */
 
 static void info_fill(struct cow_volume_info *out, u64 id, const struct cow_volume_record *r)
