@@ -93,6 +93,11 @@ void *cow_alloc(size_t bytes)
 	return p;
 }
 
+void *cow_alloc_charged(size_t bytes)
+{
+	return cow_alloc(bytes);
+}
+
 void cow_free(void *p)
 {
 	if (p)

@@ -80,6 +80,11 @@ void *cow_alloc(size_t bytes)
 	return kmalloc(bytes, KM_ZERO);
 }
 
+void *cow_alloc_charged(size_t bytes)
+{
+	return kmalloc(bytes, KM_ZERO | KM_ACCOUNT);
+}
+
 void cow_free(void *p)
 {
 	kfree(p);

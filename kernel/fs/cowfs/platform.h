@@ -48,7 +48,9 @@ void cow_spin_unlock(struct cow_spin *l);
 
 /* --- memory --- */
 void *cow_alloc(size_t bytes); /* cleared; up to 2 MiB */
-void cow_free(void *p);	       /* NULL is fine */
+void *cow_alloc_charged(
+	size_t bytes);	/* the same, charged to the caller: it stays as long as he wants it */
+void cow_free(void *p); /* NULL is fine */
 /*
  * A page with one reference; *data is where its bytes are (not cleared). It is charged to the
  * caller if `charged`, else to nobody.
