@@ -289,6 +289,27 @@ static void set_mapped(struct cow_inode *i, struct cow_buf *b, u64 index)
 	cow_buf_set(b, COW_BUF_MAPPED);
 }
 
+int cow_file_write_next(struct cow_inode *i, u64 index, struct cow_buf **out)
+{
+	struct cow_fs *fs = i->volume->fs;
+	struct cow_buf *b = NULL;
+	struct cow_ptr p;
+	int err = cow_file_pointer(i, index, &p);
+
+	if (!err && p.birth > cow_load(&fs->sealed_birth))
+		b = peek(fs, &p);
+	if (!b)
+		return err ? err : -EAGAIN;
+	if (!cow_buf_writable(i->volume, b)) {
+		cow_buf_put(b);
+		return -EAGAIN;
+	}
+	/* what leads to it is writable, too: it was made so for this block, or later */
+	cow_buf_clear(b, COW_BUF_SUMMED);
+	*out = b;
+	return 0;
+}
+
 int cow_file_write_begin(struct cow_inode *i, u64 index, u32 flags, struct cow_page *page,
 			 struct cow_buf **out)
 {
@@ -305,6 +326,8 @@ int cow_file_write_begin(struct cow_inode *i, u64 index, u32 flags, struct cow_p
 	/* a truncation may have come between the page fault's look at the size and this */
 	if (flags & COW_WRITE_MAPPED && index >= DIV_ROUND_UP(i->rec.size, (u64)COW_BLOCK))
 		err = -ENXIO;
+	else if (flags & COW_WRITE_OPEN)
+		err = cow_file_write_next(i, index, out);
 	else
 		err = cow_file_block(i, index, flags & COW_WRITE_WHOLE ? COW_MAKE_WHOLE : 0, page,
 				     out);
@@ -319,12 +342,10 @@ int cow_file_write_begin(struct cow_inode *i, u64 index, u32 flags, struct cow_p
 	return err;
 }
 
-void cow_file_write_end(struct cow_inode *i, struct cow_buf *b, u64 size,
-			const struct cow_time *now)
+void cow_file_write_end(struct cow_inode *i, u64 size, const struct cow_time *now)
 {
 	struct cow_op op = { .volume = i->volume, .reserved = i->volume->write_reserved };
 
-	(void)b;
 	i->rec.size = MAX(i->rec.size, size);
 	cow_inode_stamp(i, now);
 	cow_inode_store(i, COW_STORE_DATA);
