@@ -249,9 +249,11 @@ s64 cow_file_write(struct cow_inode *i, u64 offset, const void *buf, u64 n,
 
 /*
  * One block, for a page cache on top: *out is counted and valid (cow_buf_put), or NULL: a hole, or
- * behind the end. `ahead`: so many blocks more are wanted soon.
+ * behind the end.
  */
-int cow_file_find(struct cow_inode *i, u64 index, unsigned ahead, struct cow_buf **out);
+int cow_file_find(struct cow_inode *i, u64 index, struct cow_buf **out);
+/* n blocks from index on are wanted soon: begins to read those that are not in memory. */
+void cow_file_ahead(struct cow_inode *i, u64 index, u64 n);
 /*
  * A block that may be written in place, counted: what was there, or zeros. It stays so until the
  * next seal or clone, which end what was begun: so the bytes are changed between _begin and _end

@@ -3,7 +3,7 @@
  * vfs_file.c - reading, writing and fsync of cowfs's files.
  *
  * Reading is the page cache's (fs/pagecache_io.c); what it misses comes from the
- * core, with what is likely to be read next.
+ * core, which is told what is likely to be read next.
  *
  * Writing copies the user's bytes into a fresh page with nothing but inode->lock
  * held. A page that makes a whole block becomes that block; of another the bytes
@@ -17,38 +17,50 @@
  */
 #include "fs/cowfs/vfs_internal.h"
 
-#define AHEAD_MAX     31u
-#define AHEAD_MIN     4u
-#define STEP_PAGES    16 /* written before others may run */
-#define SECTOR	      512
+#define AHEAD_MAX  64u /* COW_PREFETCH_MAX is the most that one call begins to read */
+#define AHEAD_MIN  4u
+#define STEP_PAGES 16 /* written before others may run */
+#define SECTOR	   512
 
 /* --- reading --- */
 
-/* How many blocks to read with this one: more and more while reads are in sequence. */
-static unsigned read_ahead(struct cowfs_inode *c, u64 index)
+/*
+ * While reads are in sequence, the next blocks, twice as many each time up to AHEAD_MAX, are asked
+ * for as soon as half of those before are read: so they come while the reader is busy with these.
+ * Two readers of one file may mix this up, which costs no more than a guess.
+ */
+static void read_ahead(struct cowfs_inode *c, u64 index)
 {
-	bool sequence = READ_ONCE(c->ahead_next) == index || !index;
-	u32 ahead = sequence ? MIN(MAX(c->ahead * 2, AHEAD_MIN), AHEAD_MAX) : 0;
+	bool sequence = READ_ONCE(c->ahead_next) == index && index;
+	u64 end = sequence ? READ_ONCE(c->ahead_end) : index;
+	u32 n = sequence ? READ_ONCE(c->ahead) : 0;
 
-	/* Two readers may mix these up, which costs no more than a guess. */
-	WRITE_ONCE(c->ahead, ahead);
-	return ahead;
+	WRITE_ONCE(c->ahead_next, index + 1);
+	if (end > index + n / 2)
+		return;
+	end = MAX(end, index);
+	n = sequence || !index ? MIN(MAX(2 * n, AHEAD_MIN), AHEAD_MAX) : 0;
+	if (page_is_short())
+		n = MIN(n, AHEAD_MIN);
+	WRITE_ONCE(c->ahead, n);
+	WRITE_ONCE(c->ahead_end, end + n);
+	if (n)
+		cow_file_ahead(c->core, end, n);
 }
 
 static int cowfs_read_page(struct mapping *m, u64 index, struct page **out)
 {
 	struct inode *i = m->host;
 	struct cowfs_inode *c = cowfs_of(i);
-	unsigned ahead = read_ahead(c, index);
 	struct cow_buf *b;
 	u64 changes;
 	int err;
 
 	cowfs_make_room();
+	read_ahead(c, index);
 	for (;;) {
 		changes = mapping_changes(m);
-		err = cow_file_find(c->core, index, ahead, &b);
-		WRITE_ONCE(c->ahead_next, index + 1);
+		err = cow_file_find(c->core, index, &b);
 		*out = NULL;
 		if (err || !b)
 			return err;
