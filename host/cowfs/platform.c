@@ -56,6 +56,17 @@ void cow_unlock_write(struct cow_lock *l)
 	pthread_rwlock_unlock(&l->rw);
 }
 
+/* Who unlocks it here is the one who had it. */
+void cow_lock_disown(struct cow_lock *l)
+{
+	l->write_held = false;
+}
+
+void cow_unlock_disowned(struct cow_lock *l)
+{
+	pthread_rwlock_unlock(&l->rw);
+}
+
 bool cow_lock_write_held(const struct cow_lock *l)
 {
 	return l->write_held && pthread_equal(l->writer, pthread_self());
@@ -91,6 +102,11 @@ void *cow_alloc(size_t bytes)
 	if (p)
 		__atomic_add_fetch(&cow_platform_live, 1, __ATOMIC_RELAXED);
 	return p;
+}
+
+void *cow_alloc_charged(size_t bytes)
+{
+	return cow_alloc(bytes);
 }
 
 void cow_free(void *p)
@@ -208,6 +224,21 @@ void cow_io_start(struct cow_io *io, bool write, u64 addr, struct cow_page *cons
 int cow_io_wait(struct cow_io *io)
 {
 	return io->error;
+}
+
+void cow_io_init_then(struct cow_io *io, struct cow_platform *p, void (*then)(struct cow_io *io))
+{
+	*io = (struct cow_io){ .platform = p, .then = then };
+}
+
+void cow_io_given(struct cow_io *io)
+{
+	io->then(io);
+}
+
+void cow_io_drain(struct cow_platform *p)
+{
+	(void)p;
 }
 
 int cow_io_flush(struct cow_platform *p)

@@ -70,6 +70,9 @@ void rwmutex_write_lock(struct rwmutex *m);
 void rwmutex_write_lock_nested(struct rwmutex *m); /* a second one of that rank */
 int rwmutex_write_lock_killable(struct rwmutex *m) __must_check;
 void rwmutex_write_unlock(struct rwmutex *m);
+/* It stays locked for writing, but by nobody, until anybody, an interrupt too, unlocks it so. */
+void rwmutex_write_disown(struct rwmutex *m);
+void rwmutex_write_unlock_disowned(struct rwmutex *m);
 bool rwmutex_write_held(const struct rwmutex *m);
 
 #endif

@@ -173,6 +173,25 @@ void rwmutex_write_unlock(struct rwmutex *m)
 	spin_unlock(&m->lock);
 }
 
+void rwmutex_write_disown(struct rwmutex *m)
+{
+	note_held(m, -1);
+	spin_lock(&m->lock);
+	BUG_IF(m->holders != -1 || m->writer != current, "holders=%d writer=%p", m->holders,
+	       m->writer);
+	m->writer = NULL;
+	spin_unlock(&m->lock);
+}
+
+void rwmutex_write_unlock_disowned(struct rwmutex *m)
+{
+	spin_lock(&m->lock);
+	BUG_IF(m->holders != -1 || m->writer, "holders=%d writer=%p", m->holders, m->writer);
+	m->holders = 0;
+	grant(m);
+	spin_unlock(&m->lock);
+}
+
 bool rwmutex_write_held(const struct rwmutex *m)
 {
 	return panic_active || (READ_ONCE(m->holders) == -1 && READ_ONCE(m->writer) == current);

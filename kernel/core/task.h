@@ -137,6 +137,8 @@ struct task {
 		*dead_aspace; /* dropped after the last switch, when its tables are not loaded */
 	/* Copies that stand for user memory during this call (arch/x86/uaccess.h); current only. */
 	struct user_shadow *shadow;
+	bool faults_at_once; /* what is not present now is a fault of copy_from_user_now(); current
+				only */
 	uaddr_t fault_address; /* last user fault */
 	u8 uaccess_depth;      /* debug: inside copy_{to,from}_user */
 #if DEBUG

@@ -4,28 +4,23 @@
  * are known not to exist.
  *
  * Being hashed counts as one reference. So: a hashed dentry is alive; a count of
- * 1 on it means that only the cache holds it; the LRU takes one from 1 to 0 and
- * unhashes it; dentry_unhash() takes a name out whoever uses it. At 0 the dentry
- * leaves its inode and its parent, and its memory goes after a grace period.
- * A filesystem whose names live nowhere else (sb->dcache_complete) pins its
- * dentries: they are not on the LRU.
+ * 1 on it means that only the cache holds it; the LRU (dentry_lru.c) takes one
+ * from 1 to 0 and unhashes it; dentry_unhash() takes a name out whoever uses it.
+ * At 0 the dentry leaves its inode and its parent, and its memory goes after a
+ * grace period. A filesystem whose names live nowhere else (sb->dcache_complete)
+ * pins its dentries: they are not on the LRU.
  *
  * Locks: a bucket's chain under one of BUCKET_LOCKS locks, dentry->children
- * under the parent's dentry->lock, the LRU under lru_lock; the order is
+ * under the parent's dentry->lock, the LRU under its lists' locks; the order is
  * dentry->lock, bucket, LRU. Who hashes, unhashes or moves a name holds the
  * directory's inode lock (the LRU apart, which only takes unused ones).
  * Readers use RCU and dentry->seq.
  */
-#include "core/leak.h"
 #include "core/rcu.h"
-#include "core/work.h"
 #include "fs/internal.h"
 #include "lib/hash.h"
 
 #define BUCKET_LOCKS 64
-#define LRU_BATCH    64
-#define LRU_MIN	     512 /* unpinned names that are kept at least, whatever the memory */
-#define LRU_MAX	     65536
 
 static struct slab_cache *dentry_cache;
 static struct hlist *buckets;
@@ -34,11 +29,6 @@ static struct {
 	spinlock_t lock;
 } __cacheline bucket_locks[BUCKET_LOCKS];
 
-static spinlock_t lru_lock = SPINLOCK_INIT(RANK_NAMECACHE_LRU);
-static struct list lru = LIST_INIT(lru);
-static u64 lru_count; /* lru_lock */
-static u64 lru_max;
-static struct work lru_work;
 u32 dentry_moves; /* so far: a path is read against it (path_text.c) */
 
 struct long_name {
@@ -168,27 +158,19 @@ int dentry_create_root(struct superblock *sb, struct inode *root, struct dentry 
 	return err;
 }
 
+struct account *dentry_account(const struct dentry *d)
+{
+	return slab_account(dentry_cache, d);
+}
+
 struct dentry *dentry_get(struct dentry *d)
 {
 	ref_get(&d->refs);
 	return d;
 }
 
-/* Always under the lock: the LRU takes a dentry off for a moment to put it at the end. */
-static void lru_remove(struct dentry *d)
-{
-	if (d->flags & DENTRY_PINNED)
-		return;
-	spin_lock(&lru_lock);
-	if (!list_empty(&d->lru)) {
-		list_remove(&d->lru);
-		lru_count--;
-	}
-	spin_unlock(&lru_lock);
-}
-
 /* The count is zero and d in no table: lets go of what it holds; its parent is to be put. */
-static struct dentry *dentry_release(struct dentry *d)
+struct dentry *dentry_release(struct dentry *d)
 {
 	struct dentry *parent = d->parent;
 
@@ -219,18 +201,10 @@ static void dentry_hash_insert(struct dentry *d)
 	hlist_push(&buckets[b], &d->hash_node);
 	spin_unlock(bucket_lock(b));
 	spin_unlock(&dir->lock);
-	if (d->flags & DENTRY_PINNED)
-		return;
-	spin_lock(&lru_lock);
-	list_append(&lru, &d->lru);
-	lru_count++;
-	spin_unlock(&lru_lock);
-	if (lru_count > lru_max)
-		work_queue(&lru_work);
+	dentry_lru_add(d);
 }
 
-/* Takes d off its chain and its parent's list; says whether it was there. */
-static bool dentry_hash_remove(struct dentry *d)
+bool dentry_hash_remove(struct dentry *d)
 {
 	u32 b = bucket_of(d->parent, d->hash);
 	struct dentry *dir = d->parent;
@@ -253,7 +227,7 @@ void dentry_unhash(struct dentry *d)
 {
 	if (d->parent == d || !dentry_hash_remove(d))
 		return;
-	lru_remove(d); /* before the cache's count goes: a count of 1 is then the user's */
+	dentry_lru_remove(d); /* before the cache's count goes: a count of 1 is then the user's */
 	dentry_put(d);
 }
 
@@ -403,9 +377,12 @@ int dentry_lookup(struct dentry *dir, const char *name, size_t len, struct dentr
 		}
 		dentry_put(*out);
 	}
-	mutex_lock(&i->lock);
-	err = dentry_lookup_locked(dir, name, len, hash, out);
-	mutex_unlock(&i->lock);
+	do {
+		dentry_make_room();
+		mutex_lock(&i->lock);
+		err = dentry_lookup_locked(dir, name, len, hash, out);
+		mutex_unlock(&i->lock);
+	} while (unlikely(err == -ENOMEM) && dentry_shrink_own());
 	return err;
 }
 
@@ -442,54 +419,6 @@ void dentry_forget_tree(struct dentry *top)
 		d = next;
 	}
 	dentry_put(d);
-}
-
-/* Unhashes and frees up to n of the oldest unused names; how many it did. */
-static u64 lru_shrink(u64 n)
-{
-	u64 freed = 0, looks;
-
-	spin_lock(&lru_lock);
-	for (looks = lru_count; looks && freed < n && !list_empty(&lru); looks--) {
-		struct dentry *d = list_first(&lru, struct dentry, lru);
-		s32 one = 1;
-
-		list_remove(&d->lru);
-		if ((d->flags & DENTRY_REFERENCED) ||
-		    !__atomic_compare_exchange_n(&d->refs.count, &one, 0, false, __ATOMIC_ACQ_REL,
-						 __ATOMIC_RELAXED)) {
-			d->flags &= ~DENTRY_REFERENCED;
-			list_append(&lru, &d->lru);
-			continue;
-		}
-		lru_count--;
-		spin_unlock(&lru_lock);
-		if (dentry_hash_remove(d))
-			freed++;
-		dentry_put(dentry_release(d));
-		spin_lock(&lru_lock);
-	}
-	spin_unlock(&lru_lock);
-	return freed;
-}
-
-static void lru_trim(struct work *w)
-{
-	if (lru_count > lru_max)
-		lru_shrink(lru_count - lru_max + LRU_BATCH);
-}
-
-/* All unused names: each round frees those whose children went in the one before. */
-static void lru_drop_unused(void)
-{
-	lru_shrink(UINT64_MAX); /* takes away the second chances */
-	while (lru_shrink(UINT64_MAX))
-		;
-}
-
-static u64 dentry_shrink(struct account *a, u64 pages)
-{
-	return lru_shrink(pages * 16) / 16; /* dentry and inode: about 16 to the page together */
 }
 
 /* --- moving --- */
@@ -586,7 +515,7 @@ void dentry_move(struct dentry *d, struct dentry *target)
 
 	dentry_swap(d, target, false);
 	if (was) {
-		lru_remove(target);
+		dentry_lru_remove(target);
 		dentry_put(target);
 	}
 }
@@ -597,8 +526,6 @@ void dentry_exchange(struct dentry *a, struct dentry *b)
 }
 
 /* --- start-up --- */
-
-static struct shrinker dentry_shrinker = { .name = "dentry", .shrink = dentry_shrink };
 
 void dentry_init(void)
 {
@@ -612,13 +539,8 @@ void dentry_init(void)
 	n = sizeof(*buckets) << bucket_bits;
 	buckets = n <= (4 << 20) ? kmalloc(n, KM_ZERO) : vmalloc(n, KM_ZERO);
 	BUG_IF(!buckets, "no memory for %lu bytes", n);
-	lru_max = s.total / 64;
-	lru_max = MAX(lru_max, (u64)LRU_MIN);
-	lru_max = MIN(lru_max, (u64)LRU_MAX);
 	for (unsigned i = 0; i < BUCKET_LOCKS; i++)
 		spin_init(&bucket_locks[i].lock, RANK_NAMECACHE_HASH);
 	dentry_cache = slab_cache_create("dentry", sizeof(struct dentry), 64, SLAB_ACCOUNT);
-	work_init(&lru_work, lru_trim);
-	shrinker_add(&dentry_shrinker);
-	drain_hook_add(lru_drop_unused);
+	dentry_lru_init();
 }

@@ -57,7 +57,24 @@ void dentry_exchange(struct dentry *a, struct dentry *b);
 bool dentry_is_below(const struct dentry *d, const struct dentry *top); /* or the same; RCU */
 bool dentry_get_live(struct dentry *d, u32 seq); /* under RCU: counts d if seq still holds */
 extern u32 dentry_moves;			 /* renames so far; atomic */
+/* What the LRU needs of the cache: takes d off its chain and its parent's list, says whether it was
+ * there; lets go of what it holds at a count of zero (its parent is to be put, or NULL); who pays.
+ */
+bool dentry_hash_remove(struct dentry *d);
+struct dentry *dentry_release(struct dentry *d);
+struct account *dentry_account(const struct dentry *d);
 void dentry_init(void);
+/* --- which names are forgotten (dentry_lru.c) --- */
+void dentry_lru_add(struct dentry *d); /* hashed; nothing for a pinned one */
+void dentry_lru_remove(struct dentry *d);
+/* Before names are looked up that may be new, no lock held: so that the cache does not grow when
+ * memory is short, nor into the last of what current's container may use. */
+void dentry_make_room(void);
+/* -ENOMEM with no lock held: forgets names that current's account pays for: did it? May sleep. */
+bool dentry_shrink_own(void);
+/* Memory is short, and others give up some of what they keep: so does the cache, one in `part`. */
+void dentry_forget_part(unsigned part);
+void dentry_lru_init(void);
 void inode_init(void);
 void mount_init(void);
 void file_init(void);

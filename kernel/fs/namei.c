@@ -102,6 +102,7 @@ int walk_parent_counted(struct walk *w, int dirfd, const char *name)
 {
 	int err;
 
+	dentry_make_room(); /* for that last component */
 	for (bool rcu = true;; rcu = false) {
 		err = walk_begin(w, dirfd, name, 0, rcu);
 		if (!err)

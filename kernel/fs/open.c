@@ -155,6 +155,7 @@ static int open_create_in(struct walk *w, int flags, u32 mode, struct file **out
 
 	if (err)
 		return err;
+	dentry_make_room();
 	mutex_lock(&dir->lock);
 	err = open_make(w, mode, &d);
 	mutex_unlock(&dir->lock);

@@ -103,7 +103,8 @@ static void uio_advance(struct uio *u, u64 n)
 	u->left -= n;
 }
 
-s64 uio_copy_in(struct uio *u, void *dst, u64 n)
+static inline s64 copy_in(struct uio *u, void *dst, u64 n,
+			  size_t (*copy)(void *dst, uaddr_t src, size_t n))
 {
 	u64 done = 0, chunk, address, missed = 0;
 
@@ -112,11 +113,21 @@ s64 uio_copy_in(struct uio *u, void *dst, u64 n)
 		if (u->kernel)
 			memcpy((char *)dst + done, (const void *)address, chunk);
 		else
-			missed = copy_from_user_partial((char *)dst + done, address, chunk);
+			missed = copy((char *)dst + done, address, chunk);
 		uio_advance(u, chunk - missed);
 		done += chunk - missed;
 	}
 	return missed && !done ? -EFAULT : (s64)done;
+}
+
+s64 uio_copy_in(struct uio *u, void *dst, u64 n)
+{
+	return copy_in(u, dst, n, copy_from_user_partial);
+}
+
+s64 uio_copy_in_now(struct uio *u, void *dst, u64 n)
+{
+	return copy_in(u, dst, n, copy_from_user_now);
 }
 
 s64 uio_copy_out(struct uio *u, const void *src, u64 n)

@@ -36,7 +36,9 @@ int uio_init_iovec(struct uio *u, struct uio_array *a, uaddr_t iov, u64 count);
 void uio_done(struct uio_array *a);
 /* Both move up to n bytes and advance; the count moved (short: a fault), or -EFAULT if none could.
  */
-s64 uio_copy_in(struct uio *u, void *dst, u64 n);	 /* from the segments to dst: for write */
+s64 uio_copy_in(struct uio *u, void *dst, u64 n); /* from the segments to dst: for write */
+/* The same, but what is not in memory now is a fault: for who holds locks that page faults need. */
+s64 uio_copy_in_now(struct uio *u, void *dst, u64 n);
 s64 uio_copy_out(struct uio *u, const void *src, u64 n); /* from src to the segments: for read */
 s64 uio_clear(struct uio *u, u64 n);
 

@@ -76,12 +76,17 @@ static inline void *slab_of(const struct slab_cache *c, const void *object)
 	return (void *)((u64)object & ~((PAGE_SIZE << c->order) - 1));
 }
 
-static inline struct account **account_slot(const struct slab_cache *c, void *object)
+static inline struct account **account_slot(const struct slab_cache *c, const void *object)
 {
 	char *base = slab_of(c, object);
 	u64 index = ((u64)((char *)object - base) * c->reciprocal) >> 32;
 
 	return (struct account **)(base + c->accounts) + index;
+}
+
+struct account *slab_account(struct slab_cache *c, const void *object)
+{
+	return *account_slot(c, object);
 }
 
 /* --- debug --- */

@@ -18,12 +18,16 @@
 #define SLAB_RCU     BIT(2) /* memory stays this type until a grace period after the free */
 
 struct slab_cache;
+struct account;
 
 void slab_init(void); /* kmalloc works from here on */
 /* For static use at init; panics if out of memory. align 0: 8 bytes (16 from 16 bytes on). */
 struct slab_cache *slab_cache_create(const char *name, size_t size, size_t align, u32 flags);
 void *slab_alloc(struct slab_cache *c);
 void slab_free(struct slab_cache *c, void *object);
+/* Who was charged for a live object of a cache with SLAB_ACCOUNT; NULL: nobody. It lives as long as
+ * the charge. */
+struct account *slab_account(struct slab_cache *c, const void *object);
 
 #define KM_ZERO	   BIT(0)
 #define KM_ACCOUNT BIT(1)
@@ -41,7 +45,6 @@ char *kstrdup(const char *s, u32 flags);
 #else
 #define KSTACK_SIZE 8192UL
 #endif
-struct account;
 void *kstack_alloc(struct account *a); /* lowest address; NULL */
 void kstack_free(void *stack, struct account *a);
 

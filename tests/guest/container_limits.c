@@ -8,6 +8,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 
 static void *sleeper(void *arg)
 {
@@ -192,6 +194,44 @@ static void kernel_memory(void)
 			     WORD(1), WORD(0), (long long)i.memory_peak);
 		gone(c);
 	}
+}
+
+/* Names that are cached count as well, and make room: nobody is refused one, and nobody dies. */
+static void cached_names(void)
+{
+	enum { ABSENT = 60000, FILES = 3000 };
+	struct statfs fs;
+
+	if (statfs("/tmp", &fs) || fs.f_type != 0x636f7766)
+		SKIP("/tmp is not on cowfs: names of tmpfs are not a cache");
+	world();
+	int c = spawn_limited(CONTAINER_NO_LIMIT, 8 << 20);
+	pid_t pid;
+	CFORKED(pid, c)
+	{
+		struct stat st;
+		char name[32];
+		for (int i = 0; i < ABSENT; i++) {
+			snprintf(name, sizeof name, "/tmp/absent%d", i);
+			ERR(stat(name, &st), ENOENT);
+		}
+		OK(mkdir("/tmp/d", 0700));
+		for (int i = 0; i < FILES; i++) {
+			snprintf(name, sizeof name, "/tmp/d/file%d", i);
+			close(OK(open(name, O_CREAT | O_EXCL | O_WRONLY, 0600)));
+		}
+		for (int round = 0; round < 2; round++)
+			for (int i = 0; i < FILES; i++) {
+				snprintf(name, sizeof name, "/tmp/d/file%d", i);
+				OK(stat(name, &st));
+			}
+	}
+	EQ(reap(pid), 0);
+	struct cinfo i = info_of(c);
+	EQ(i.memory_oom_kills, 0);
+	CHECK(i.memory_peak <= 8 << 20);
+	CHECK(i.memory_peak > 4 << 20); /* it did use what it may */
+	gone(c);
 }
 
 /* A number that grows as long as the process runs. */
@@ -515,7 +555,7 @@ static void joining(void)
 }
 
 static const struct tap_case cases[] = {
-	T(process_limit),	T(memory_limit),  T(kernel_memory),  T(pausing),
+	T(process_limit),	T(memory_limit),  T(kernel_memory),  T(cached_names), T(pausing),
 	T(pausing_and_signals), T(control_files), T(changed_limits), T(joining),
 };
 

@@ -47,6 +47,51 @@ static void maps_see_writes(void)
 	close(dir);
 }
 
+/* What is written over blocks that no commit has yet, from memory that is there or not. */
+static void in_place(void)
+{
+	int dir = scratch_cowfs(), fd = OK(open("f", O_RDWR | O_CREAT, 0644));
+	static char buf[6 * PAGE], got[6 * PAGE];
+	char *src =
+		mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	REQUIRE(src != MAP_FAILED);
+	OK(mprotect(src + 2 * PAGE, PAGE, PROT_NONE));
+	for (int round = 0; round < 4; round++) {
+		memset(buf, 'a' + round, sizeof buf);
+		OK(ftruncate(fd, 0));
+		EQ(pwrite(fd, buf, 4 * PAGE, 0), 4 * PAGE);
+		if (round == 1)
+			OK(fsync(fd));
+		if (round == 2)
+			sync();
+		/* one page there, one not there yet, one that may not be read */
+		madvise(src, 2 * PAGE, MADV_DONTNEED);
+		memset(src, 's', PAGE);
+		EQ(pwrite(fd, src, 3 * PAGE, 0), 2 * PAGE);
+		memset(buf, 's', PAGE);
+		memset(buf + PAGE, 0, PAGE);
+		EQ(pread(fd, got, sizeof got, 0), 4 * PAGE);
+		CHECK(!memcmp(got, buf, 4 * PAGE));
+		ERR(pwrite(fd, src + 2 * PAGE, PAGE, 0), EFAULT);
+		/* within blocks, over their ends, and behind the file's */
+		memset(buf + 100, 'x', 5 * PAGE);
+		EQ(pwrite(fd, buf + 100, 5 * PAGE, 100), 5 * PAGE);
+		EQ(pread(fd, got, sizeof got, 0), 5 * PAGE + 100);
+		CHECK(!memcmp(got, buf, 5 * PAGE + 100));
+		/* the file itself is where the bytes come from, and no page of it is mapped yet */
+		char *m = mmap(NULL, 5 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+		REQUIRE(m != MAP_FAILED);
+		EQ(pwrite(fd, m, 3 * PAGE, PAGE), 3 * PAGE);
+		munmap(m, 5 * PAGE);
+		EQ(pread(fd, got, PAGE, PAGE), PAGE);
+		CHECK(!memcmp(got, buf, PAGE));
+	}
+	munmap(src, 3 * PAGE);
+	close(fd);
+	close(dir);
+}
+
 /* One process stores through a map all the time while another syncs: nothing of it is lost. */
 static void stores_during_commits(void)
 {
@@ -332,9 +377,9 @@ static void many_names(void)
 }
 
 static const struct tap_case cases[] = {
-	T(maps_see_writes), T(stores_during_commits), T(behind_the_end), T(ranges),
-	T(shared_blocks),   T(deleted_but_open),      T(one_flush),	 T(many_names),
-	T(full_disk),
+	T(maps_see_writes), T(in_place),      T(stores_during_commits), T(behind_the_end),
+	T(ranges),	    T(shared_blocks), T(deleted_but_open),	T(one_flush),
+	T(many_names),	    T(full_disk),
 };
 
 int main(int argc, char **argv)

@@ -162,11 +162,39 @@ static void op_block(struct pair *p)
 		must(!memcmp(cow_buf_data(b), old, COW_BLOCK));
 	memcpy(cow_buf_data(b), scratch, COW_BLOCK);
 	if (!(flags & COW_WRITE_MAPPED)) {
-		cow_file_write_end(p->i, b, end, &rig_then);
+		cow_file_write_end(p->i, end, &rig_then);
 		p->m.size = MAX(p->m.size, end);
 	}
 	cow_buf_put(b);
 	memcpy(old, scratch, COW_BLOCK);
+}
+
+/* Up to three blocks where they are, those that no commit has: nothing is allocated for it. */
+static void op_open(struct pair *p)
+{
+	struct range r = draw_range(1, true);
+	u64 n = 0, free = p->i->volume->fs->free;
+	struct cow_buf *b;
+	int err;
+
+	fill(3 * COW_BLOCK);
+	err = cow_file_write_begin(p->i, r.offset >> COW_BLOCK_SHIFT, COW_WRITE_OPEN, NULL, &b);
+	must(!err || err == -EAGAIN);
+	if (err)
+		return;
+	do {
+		u8 *old = p->m.bytes[r.window] + r.at + n;
+
+		must(!memcmp(cow_buf_data(b), old, COW_BLOCK));
+		memcpy(cow_buf_data(b), scratch + n, COW_BLOCK);
+		memcpy(old, scratch + n, COW_BLOCK);
+		cow_buf_put(b);
+		n += COW_BLOCK;
+	} while (n < 3 * COW_BLOCK && r.at + n < WINDOW_BYTES &&
+		 !cow_file_write_next(p->i, (r.offset + n) >> COW_BLOCK_SHIFT, &b));
+	must(p->i->volume->fs->free == free);
+	cow_file_write_end(p->i, r.offset + n, &rig_then);
+	p->m.size = MAX(p->m.size, r.offset + n);
 }
 
 static void op_read(struct pair *p)
@@ -289,8 +317,10 @@ static void world_step(struct world *w)
 	switch (rig_draw(40)) {
 	case 0 ... 12:
 		return op_write(p);
-	case 13 ... 16:
+	case 13 ... 15:
 		return op_block(p);
+	case 16:
+		return op_open(p);
 	case 17 ... 22:
 		return op_read(p);
 	case 23 ... 25:

@@ -129,7 +129,7 @@ static void test_bad_block(void)
 	bytes = (u8 *)r.disk.data + addr * COW_BLOCK;
 	bytes[17] ^= 1;
 	lines = r.disk.log_lines;
-	must(cow_file_find(i, 0, 0, &b) == -EIO && cow_file_read(i, 0, block, 10) == -EIO);
+	must(cow_file_find(i, 0, &b) == -EIO && cow_file_read(i, 0, block, 10) == -EIO);
 	must(cow_file_write(i, 1, "x", 1, &rig_then) == -EIO);
 	must(r.disk.log_lines > lines);
 	must(cow_file_write(i, 0, block, COW_BLOCK, &rig_then) == COW_BLOCK);

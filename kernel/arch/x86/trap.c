@@ -153,7 +153,7 @@ static void fault_kernel(struct trapframe *f, u64 address)
 	if (!extable_may_sleep(f->rip, &sleeps))
 		trap_panic(f, address);
 	trace(TRACE_FAULT, address, f->error);
-	if (sleeps && address < USER_END && current->aspace &&
+	if (sleeps && !current->faults_at_once && address < USER_END && current->aspace &&
 	    aspace_fault(current->aspace, address, f->error, &sig, &code) == 0)
 		return;
 	extable_fixup(f);

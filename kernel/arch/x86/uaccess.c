@@ -143,6 +143,16 @@ bool user_source_ok(uaddr_t a, size_t n)
 	return user_range_ok(a, n) || (shadow_find(a, &length) && length >= n);
 }
 
+size_t copy_from_user_now(void *dst, uaddr_t src, size_t n)
+{
+	size_t missed;
+
+	current->faults_at_once = true;
+	missed = copy_from_user_partial(dst, src, n);
+	current->faults_at_once = false;
+	return missed;
+}
+
 size_t copy_from_user_partial(void *dst, uaddr_t src, size_t n)
 {
 	if (unlikely(!user_range_ok(src, n)))

@@ -3,7 +3,7 @@
  * uaccess.h - the only functions that touch user memory. Each checks that the
  * range lies below USER_END, opens SMAP for its duration, and answers -EFAULT
  * for what cannot be made present. They may sleep (a fault may read a file),
- * so no spin lock may be held; the *_nofault ones never sleep.
+ * so no spin lock may be held; the *_nofault and *_now ones never sleep.
  */
 #ifndef ARCH_UACCESS_H
 #define ARCH_UACCESS_H
@@ -17,6 +17,9 @@ int copy_to_user(uaddr_t dst, const void *src, size_t n) __must_check;
 /* As above, but return how many bytes could NOT be copied (0: all were). */
 size_t copy_from_user_partial(void *dst, uaddr_t src, size_t n);
 size_t copy_to_user_partial(uaddr_t dst, const void *src, size_t n);
+/* As copy_from_user_partial, but what is not present is not brought in: never sleeps. For who holds
+ * a lock that a page fault may need. */
+size_t copy_from_user_now(void *dst, uaddr_t src, size_t n);
 int clear_user(uaddr_t dst, size_t n) __must_check;
 /* Copies a string with its NUL: its length without it, -EFAULT, or -ENAMETOOLONG if none in `size`.
  */

@@ -9,7 +9,7 @@
  *
  *	             cow_buf_create                cow_cache_seal
  *	(nothing) -----------------> open, dirty ------------------> sealed, dirty
- *	    |  cow_buf_read              |  cow_buf_forget                |  cow_cache_commit_done
+ *	    |  cow_buf_read, _prefetch   |  cow_buf_forget                |  cow_cache_commit_done
  *	    v                            v                                v
  *	 reading ----> clean, on the LRU <-------------------------------'
  *	                   |  cow_shrink
@@ -22,7 +22,9 @@
  *forgotten as a clean one.
  *
  * Who reads a block from the disk holds its `io` lock for writing; others who want it wait for
- *that.
+ * that. A block that is read ahead (cow_buf_prefetch) has its lock held by nobody until it has
+ * come (COW_BUF_CAME); its sum is checked by the first who wants it, with his own time. Until then
+ * it is not valid, but may be evicted.
  */
 #include "fs/cowfs/internal.h"
 
@@ -310,26 +312,44 @@ static bool buf_is_of_the_past(struct cow_fs *fs, struct cow_buf *b)
 	       !cow_block_pointers(b->shape, b->data, pointer_is_old, &fs->sealed_birth);
 }
 
-/* Checks the sum of what came (err: what the read said), tries the second copy, ends the reading.
- */
-static void buf_end_read(struct cow_fs *fs, struct cow_buf *b, u64 csum, int err)
+static bool sum_is_right(const struct cow_buf *b, u64 csum)
 {
-	bool good = !err && cow_checksum(b->data, COW_BLOCK) == csum;
+	return cow_checksum(b->data, COW_BLOCK) == csum;
+}
+
+/* Read again from `addr`: is it right now? */
+static bool read_again(struct cow_fs *fs, struct cow_buf *b, u64 addr, u64 csum)
+{
+	return !read_one(fs, b, addr) && sum_is_right(b, csum);
+}
+
+/* The io lock is held. Right or not, tries the second copy if not; the reading ends. */
+static void buf_end_read(struct cow_fs *fs, struct cow_buf *b, u64 csum, bool good)
+{
+	bool listed = b->flags & COW_BUF_CAME;
 
 	if (!good && b->mirror) {
-		cow_log(fs->platform, "block %lu is bad (%s); its copy %lu is used",
-			(unsigned long)b->addr, err ? "cannot be read" : "wrong checksum",
-			(unsigned long)b->mirror);
-		good = !read_one(fs, b, b->mirror) && cow_checksum(b->data, COW_BLOCK) == csum;
+		cow_log(fs->platform, "block %lu is bad; its copy %lu is used",
+			(unsigned long)b->addr, (unsigned long)b->mirror);
+		good = read_again(fs, b, b->mirror, csum);
 	}
 	good = good && buf_is_of_the_past(fs, b);
 	b->csum = csum;
 	cow_buf_set(b, good ? COW_BUF_VALID | COW_BUF_SUMMED : COW_BUF_ERROR);
-	cow_buf_clear(b, COW_BUF_READING);
-	if (good)
-		lru_add(fs, b);
-	else /* it is tried anew by the next who wants it */
+	cow_buf_clear(b, COW_BUF_READING | COW_BUF_CAME);
+	if (!good) /* it is tried anew by the next who wants it */
 		buf_forget(fs, b);
+	else if (!listed)
+		lru_add(fs, b);
+}
+
+/* Waits for who is reading b. If that was ahead of time, it is for us to say how it went. */
+static void buf_settle(struct cow_fs *fs, struct cow_buf *b, u64 csum)
+{
+	cow_lock_write(&b->io);
+	if (b->flags & COW_BUF_CAME)
+		buf_end_read(fs, b, csum,
+			     sum_is_right(b, csum) || read_again(fs, b, b->addr, csum));
 	cow_unlock_write(&b->io);
 }
 
@@ -354,10 +374,10 @@ int cow_buf_read(struct cow_fs *fs, const struct cow_ptr *p, struct cow_shape s,
 	if (unlikely(found < 0))
 		return found;
 	if (unlikely(!found)) {
-		buf_end_read(fs, b, p->csum, read_one(fs, b, b->addr));
+		buf_end_read(fs, b, p->csum, read_again(fs, b, b->addr, p->csum));
+		cow_unlock_write(&b->io);
 	} else if (unlikely(!(b->flags & COW_BUF_VALID))) {
-		cow_lock_read(&b->io);
-		cow_unlock_read(&b->io);
+		buf_settle(fs, b, p->csum);
 	}
 	/* One block, two sorts of content: only a corrupt pointer says so. */
 	if (unlikely(!(b->flags & COW_BUF_VALID) || b->shape.tree != s.tree ||
@@ -369,46 +389,75 @@ int cow_buf_read(struct cow_fs *fs, const struct cow_ptr *p, struct cow_shape s,
 	return 0;
 }
 
-void cow_buf_prefetch(struct cow_fs *fs, const struct cow_ptr *p, unsigned n, struct cow_shape s)
-{
-	struct cow_buf *bufs[COW_PREFETCH_MAX];
-	u64 sums[COW_PREFETCH_MAX];
-	struct cow_page *pages[COW_PREFETCH_MAX];
-	void *data[COW_PREFETCH_MAX];
-	unsigned count = 0, first = 0;
+/* What is read ahead in one go. */
+struct ahead {
 	struct cow_io io;
-	int err;
+	struct cow_fs *fs;
+	unsigned count;
+	struct cow_buf *buf[COW_PREFETCH_MAX];
+	struct cow_page *page[COW_PREFETCH_MAX];
+	void *data[COW_PREFETCH_MAX];
+};
 
-	for (unsigned i = 0; i < n && i < COW_PREFETCH_MAX; i++) {
-		if (p[i].addr <= COW_ADDR_RESERVED || !ptr_sane(fs, &p[i]))
-			continue;
-		err = buf_begin_read(fs, &p[i], s, &bufs[count]);
-		if (err < 0)
-			break;
-		if (err) {
-			cow_buf_put(bufs[count]);
-			continue;
-		}
-		sums[count] = p[i].csum;
-		pages[count] = bufs[count]->page;
-		data[count] = bufs[count]->data;
-		count++;
+/* All of it has come, or failed: the sums will say. Does not sleep. */
+static void ahead_came(struct cow_io *io)
+{
+	struct ahead *a = container_of(io, struct ahead, io);
+
+	for (unsigned i = 0; i < a->count; i++) {
+		struct cow_buf *b = a->buf[i];
+
+		lru_add(a->fs, b);
+		cow_buf_set(b, COW_BUF_CAME);
+		cow_unlock_disowned(&b->io);
+		cow_buf_put(b);
 	}
-	cow_io_init(&io, fs->platform);
-	for (unsigned i = 1; i <= count; i++) {
-		if (i < count && bufs[i]->addr == bufs[i - 1]->addr + 1 &&
-		    i - first < COW_IO_BLOCKS)
+	cow_free(a);
+}
+
+/* Requests for blocks that lie side by side, as large as may be. */
+static void ahead_start(struct ahead *a)
+{
+	unsigned first = 0;
+
+	cow_io_init_then(&a->io, a->fs->platform, ahead_came);
+	for (unsigned i = 1; i <= a->count; i++) {
+		if (i < a->count && a->buf[i]->addr == a->buf[i - 1]->addr + 1)
 			continue;
-		__atomic_add_fetch(&fs->stat_reads, 1, __ATOMIC_RELAXED);
-		cow_io_start(&io, false, bufs[first]->addr, pages + first, data + first, i - first);
+		__atomic_add_fetch(&a->fs->stat_reads, 1, __ATOMIC_RELAXED);
+		cow_io_start(&a->io, false, a->buf[first]->addr, a->page + first, a->data + first,
+			     i - first);
 		first = i;
 	}
-	err = cow_io_wait(&io);
-	for (unsigned i = 0; i < count; i++) {
-		/* which request failed is not known: each block is judged by its sum */
-		buf_end_read(fs, bufs[i], sums[i], 0);
-		cow_buf_put(bufs[i]);
+	cow_io_given(&a->io);
+}
+
+void cow_buf_prefetch(struct cow_fs *fs, const struct cow_ptr *p, unsigned n, struct cow_shape s)
+{
+	struct ahead *a = cow_alloc(sizeof(*a));
+	struct cow_buf *b;
+	int err = 0;
+
+	if (!a)
+		return;
+	a->fs = fs;
+	for (unsigned i = 0; i < n && i < COW_PREFETCH_MAX && err >= 0; i++) {
+		if (p[i].addr <= COW_ADDR_RESERVED || !ptr_sane(fs, &p[i]))
+			continue;
+		err = buf_begin_read(fs, &p[i], s, &b);
+		if (err > 0)
+			cow_buf_put(b);
+		if (err)
+			continue;
+		cow_lock_disown(&b->io);
+		a->buf[a->count] = b;
+		a->page[a->count] = b->page;
+		a->data[a->count++] = b->data;
 	}
+	if (a->count)
+		ahead_start(a);
+	else
+		cow_free(a);
 }
 
 /* --- new, changed, forgotten --- */

@@ -262,25 +262,32 @@ s64 cow_file_write(struct cow_inode *i, u64 offset, const void *buf, u64 n,
 
 /*
  * One block, for a page cache on top: *out is counted and valid (cow_buf_put), or NULL: a hole, or
- * behind the end. `ahead`: so many blocks more are wanted soon.
+ * behind the end.
  */
-int cow_file_find(struct cow_inode *i, u64 index, unsigned ahead, struct cow_buf **out);
+int cow_file_find(struct cow_inode *i, u64 index, struct cow_buf **out);
+/* n blocks from index on are wanted soon: begins to read those that are not in memory. */
+void cow_file_ahead(struct cow_inode *i, u64 index, u64 n);
 /*
  * A block that may be written in place, counted: what was there, or zeros. It stays so until the
  * next seal or clone, which end what was begun: so the bytes are changed between _begin and _end
  * only, during which the volume's lock is held. COW_WRITE_WHOLE: the old bytes are not needed (they
  * are undefined in *out). COW_WRITE_PAGE: *page is taken over as the block's page if it is not NULL
  * (then WHOLE is meant). COW_WRITE_MAPPED: there is no _end to come; the bytes are written through
- * page tables until hooks->protect says stop. _end sets the size to at least `size`, and mtime and
- * ctime to *now if not NULL; the block stays the caller's to put. On failure `page` stays the
+ * page tables until hooks->protect says stop. COW_WRITE_OPEN: only if the block can change where it
+ * is, no copy is made of it; -EAGAIN otherwise. _end sets the size to at least `size`, and mtime
+ * and ctime to *now if not NULL; the block stays the caller's to put. On failure `page` stays the
  * caller's, too.
  */
 #define COW_WRITE_WHOLE	 BIT(0)
 #define COW_WRITE_MAPPED BIT(1)
+#define COW_WRITE_OPEN	 BIT(2)
 int cow_file_write_begin(struct cow_inode *i, u64 index, u32 flags, struct cow_page *page,
 			 struct cow_buf **out);
-void cow_file_write_end(struct cow_inode *i, struct cow_buf *b, u64 size,
-			const struct cow_time *now);
+void cow_file_write_end(struct cow_inode *i, u64 size, const struct cow_time *now);
+/* The next block of a write that was begun, if it can change where it is: counted, with the bytes
+ * that it has. _end ends it for all; each is the caller's to put. -EAGAIN: it is begun by itself.
+ */
+int cow_file_write_next(struct cow_inode *i, u64 index, struct cow_buf **out);
 /* Shorter: blocks are given back, the tail of the last one becomes zeros; longer: a hole. */
 int cow_file_truncate(struct cow_inode *i, u64 size, const struct cow_time *now);
 int cow_file_punch(struct cow_inode *i, u64 offset, u64 n, const struct cow_time *now);

@@ -74,17 +74,22 @@ static struct cow_buf *peek(struct cow_fs *fs, const struct cow_ptr *p)
 	return b;
 }
 
-/* The pointers of `index` and of up to `ahead` blocks behind it, or NULL. */
-static struct cow_ptr *gather(struct cow_inode *i, u64 index, unsigned ahead, unsigned *n)
+void cow_file_ahead(struct cow_inode *i, u64 index, u64 n)
 {
+	struct cow_fs *fs = i->volume->fs;
 	struct cow_ptr *list;
+	unsigned got = 0;
 
-	ahead = MIN(ahead + 1, COW_PREFETCH_MAX);
-	list = cow_alloc(ahead * sizeof(*list));
-	*n = 0;
-	while (list && *n < ahead && !cow_file_pointer(i, index + *n, &list[*n]))
-		++*n;
-	return list;
+	n = MIN(n, (u64)COW_PREFETCH_MAX);
+	list = cow_alloc(n * sizeof(*list));
+	if (!list)
+		return;
+	cow_lock_read(&i->volume->lock);
+	while (got < n && !cow_file_pointer(i, index + got, &list[got]))
+		got++;
+	cow_unlock_read(&i->volume->lock);
+	cow_buf_prefetch(fs, list, got, data_shape);
+	cow_free(list);
 }
 
 static int read_block(struct cow_inode *i, u64 index, const struct cow_ptr *p, struct cow_buf **out)
@@ -106,34 +111,27 @@ static int read_block(struct cow_inode *i, u64 index, const struct cow_ptr *p, s
 	return err;
 }
 
-int cow_file_find(struct cow_inode *i, u64 index, unsigned ahead, struct cow_buf **out)
+int cow_file_find(struct cow_inode *i, u64 index, struct cow_buf **out)
 {
-	struct cow_fs *fs = i->volume->fs;
-	struct cow_ptr p, *list = NULL;
-	unsigned n;
+	struct cow_ptr p;
 	int err;
 
 	*out = NULL;
 	cow_lock_read(&i->volume->lock);
 	err = cow_file_pointer(i, index, &p);
 	if (!err && p.addr)
-		*out = peek(fs, &p);
-	if (!err && p.addr && !*out && ahead)
-		list = gather(i, index, ahead, &n);
+		*out = peek(i->volume->fs, &p);
 	cow_unlock_read(&i->volume->lock);
 	if (err == -EIO)
 		complain(i, index);
 	if (err || !p.addr || *out)
 		return err;
-	if (list)
-		cow_buf_prefetch(fs, list, n, data_shape);
-	cow_free(list);
 	return read_block(i, index, &p, out);
 }
 
 s64 cow_file_read(struct cow_inode *i, u64 offset, void *buf, u64 n)
 {
-	u64 size = READ_ONCE(i->rec.size), done = 0;
+	u64 size = READ_ONCE(i->rec.size), done = 0, ahead = 0;
 	struct cow_buf *b;
 
 	if (offset >= size)
@@ -141,9 +139,13 @@ s64 cow_file_read(struct cow_inode *i, u64 offset, void *buf, u64 n)
 	n = MIN(n, size - offset);
 	while (done < n) {
 		u64 at = offset + done, in = at % COW_BLOCK, len = MIN(COW_BLOCK - in, n - done);
-		u64 ahead = MIN((n - done) >> COW_BLOCK_SHIFT, (u64)COW_PREFETCH_MAX - 1);
-		int err = cow_file_find(i, at >> COW_BLOCK_SHIFT, ahead, &b);
+		int err;
 
+		if (at >= ahead && n - done > COW_BLOCK) {
+			cow_file_ahead(i, at >> COW_BLOCK_SHIFT, (n - done) / COW_BLOCK + 1);
+			ahead = at - in + COW_PREFETCH_MAX * COW_BLOCK;
+		}
+		err = cow_file_find(i, at >> COW_BLOCK_SHIFT, &b);
 		if (err)
 			return done ? (s64)done : err;
 		if (b) {
@@ -289,6 +291,27 @@ static void set_mapped(struct cow_inode *i, struct cow_buf *b, u64 index)
 	cow_buf_set(b, COW_BUF_MAPPED);
 }
 
+int cow_file_write_next(struct cow_inode *i, u64 index, struct cow_buf **out)
+{
+	struct cow_fs *fs = i->volume->fs;
+	struct cow_buf *b = NULL;
+	struct cow_ptr p;
+	int err = cow_file_pointer(i, index, &p);
+
+	if (!err && p.birth > cow_load(&fs->sealed_birth))
+		b = peek(fs, &p);
+	if (!b)
+		return err ? err : -EAGAIN;
+	if (!cow_buf_writable(i->volume, b)) {
+		cow_buf_put(b);
+		return -EAGAIN;
+	}
+	/* what leads to it is writable, too: it was made so for this block, or later */
+	cow_buf_clear(b, COW_BUF_SUMMED);
+	*out = b;
+	return 0;
+}
+
 int cow_file_write_begin(struct cow_inode *i, u64 index, u32 flags, struct cow_page *page,
 			 struct cow_buf **out)
 {
@@ -305,6 +328,8 @@ int cow_file_write_begin(struct cow_inode *i, u64 index, u32 flags, struct cow_p
 	/* a truncation may have come between the page fault's look at the size and this */
 	if (flags & COW_WRITE_MAPPED && index >= DIV_ROUND_UP(i->rec.size, (u64)COW_BLOCK))
 		err = -ENXIO;
+	else if (flags & COW_WRITE_OPEN)
+		err = cow_file_write_next(i, index, out);
 	else
 		err = cow_file_block(i, index, flags & COW_WRITE_WHOLE ? COW_MAKE_WHOLE : 0, page,
 				     out);
@@ -319,12 +344,10 @@ int cow_file_write_begin(struct cow_inode *i, u64 index, u32 flags, struct cow_p
 	return err;
 }
 
-void cow_file_write_end(struct cow_inode *i, struct cow_buf *b, u64 size,
-			const struct cow_time *now)
+void cow_file_write_end(struct cow_inode *i, u64 size, const struct cow_time *now)
 {
 	struct cow_op op = { .volume = i->volume, .reserved = i->volume->write_reserved };
 
-	(void)b;
 	i->rec.size = MAX(i->rec.size, size);
 	cow_inode_stamp(i, now);
 	cow_inode_store(i, COW_STORE_DATA);

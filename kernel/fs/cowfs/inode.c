@@ -114,7 +114,7 @@ void cow_inode_relink(struct cow_volume *v, u64 ino, const u64 *next, const u64 
 
 int cow_inode_alloc(struct cow_volume *v, struct cow_inode **out)
 {
-	struct cow_inode *i = cow_alloc(sizeof(*i));
+	struct cow_inode *i = cow_alloc_charged(sizeof(*i));
 
 	if (!i)
 		return -ENOMEM;

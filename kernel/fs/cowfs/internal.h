@@ -91,6 +91,7 @@ struct cow_buf {
 #define COW_BUF_ERROR	BIT(8) /* could not be read */
 #define COW_BUF_HASHED	BIT(9)
 #define COW_BUF_USED	BIT(10) /* since the LRU last looked */
+#define COW_BUF_CAME	BIT(12) /* was read ahead; nobody looked at the sum yet */
 #define COW_BUF_NEWS	BIT(11) /* a file's block of pointers: data below it may wait for a record */
 
 struct cow_fs; /* below */
@@ -104,8 +105,8 @@ struct cow_buf *cow_buf_peek(struct cow_fs *fs, u64 addr);
 /* The flags of what is in memory for addr, or 0. What they say holds as long as the caller's lock
  * keeps it so. */
 u32 cow_buf_flags(struct cow_fs *fs, u64 addr);
-/* Brings n blocks into memory, in few large requests where they lie side by side. Errors are for
- * cow_buf_read to find. n <= COW_PREFETCH_MAX. */
+/* Begins to bring n blocks into memory, in few large requests where they lie side by side, and does
+ * not wait. Errors are for cow_buf_read to find. n <= COW_PREFETCH_MAX. */
 #define COW_PREFETCH_MAX 64u
 void cow_buf_prefetch(struct cow_fs *fs, const struct cow_ptr *p, unsigned n, struct cow_shape s);
 /* A new dirty block at an address just allocated, counted; bytes undefined unless page is given. */

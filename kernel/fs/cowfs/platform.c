@@ -52,6 +52,16 @@ void cow_unlock_write(struct cow_lock *l)
 	rwmutex_write_unlock(&l->rw);
 }
 
+void cow_lock_disown(struct cow_lock *l)
+{
+	rwmutex_write_disown(&l->rw);
+}
+
+void cow_unlock_disowned(struct cow_lock *l)
+{
+	rwmutex_write_unlock_disowned(&l->rw);
+}
+
 bool cow_lock_write_held(const struct cow_lock *l)
 {
 	return rwmutex_write_held(&l->rw);
@@ -78,6 +88,11 @@ void cow_spin_unlock(struct cow_spin *l)
 void *cow_alloc(size_t bytes)
 {
 	return kmalloc(bytes, KM_ZERO);
+}
+
+void *cow_alloc_charged(size_t bytes)
+{
+	return kmalloc(bytes, KM_ZERO | KM_ACCOUNT);
 }
 
 void cow_free(void *p)
@@ -154,11 +169,19 @@ static void request_done(struct block_request *r)
 	struct cow_io *io = q->io;
 	struct cow_platform *p = io->platform;
 
+	bool last;
+
 	spin_lock(&p->lock);
 	if (r->status && !io->error)
 		io->error = -EIO;
-	io->pending--;
+	last = !--io->pending && io->then;
+	spin_unlock(&p->lock);
+	if (last)
+		io->then(io);
+	/* only now: see cow_io_drain(). Who waits for io itself looks under the lock, too */
+	spin_lock(&p->lock);
 	list_append(&p->free, &q->node);
+	p->free_count++;
 	waitq_wake_all(&p->change, 0);
 	spin_unlock(&p->lock);
 }
@@ -171,6 +194,7 @@ void cow_platform_init(struct cow_platform *p, struct block_device *d)
 	waitq_init(&p->change);
 	for (unsigned i = 0; i < COWFS_REQUESTS; i++)
 		list_append(&p->free, &p->requests[i].node);
+	p->free_count = COWFS_REQUESTS;
 }
 
 u64 cow_disk_blocks(struct cow_platform *p)
@@ -207,6 +231,7 @@ static struct cowfs_request *request_get(struct cow_io *io)
 		(void)waitq_sleep(&p->change, &p->lock, SLEEP_DEVICE, KTIME_NEVER);
 	q = list_first(&p->free, struct cowfs_request, node);
 	list_remove(&q->node);
+	p->free_count--;
 	io->pending++;
 	spin_unlock(&p->lock);
 	q->io = io;
@@ -261,6 +286,32 @@ int cow_io_wait(struct cow_io *io)
 		(void)waitq_sleep(&p->change, &p->lock, SLEEP_DEVICE, KTIME_NEVER);
 	spin_unlock(&p->lock);
 	return io->error;
+}
+
+/* One more is pending than was given, until cow_io_given(). */
+void cow_io_init_then(struct cow_io *io, struct cow_platform *p, void (*then)(struct cow_io *io))
+{
+	*io = (struct cow_io){ .platform = p, .then = then, .pending = 1 };
+}
+
+void cow_io_given(struct cow_io *io)
+{
+	struct cow_platform *p = io->platform;
+	bool last;
+
+	spin_lock(&p->lock);
+	last = !--io->pending;
+	spin_unlock(&p->lock);
+	if (last)
+		io->then(io);
+}
+
+void cow_io_drain(struct cow_platform *p)
+{
+	spin_lock(&p->lock);
+	while (p->free_count < COWFS_REQUESTS)
+		(void)waitq_sleep(&p->change, &p->lock, SLEEP_DEVICE, KTIME_NEVER);
+	spin_unlock(&p->lock);
 }
 
 int cow_io_flush(struct cow_platform *p)

@@ -41,6 +41,9 @@ void cow_lock_write(struct cow_lock *l);
 void cow_lock_write_nested(struct cow_lock *l); /* a second one of its rank */
 void cow_unlock_write(struct cow_lock *l);
 bool cow_lock_write_held(const struct cow_lock *l);
+/* Held for writing by nobody from now on, until somebody, perhaps an interrupt, unlocks it so. */
+void cow_lock_disown(struct cow_lock *l);
+void cow_unlock_disowned(struct cow_lock *l);
 
 void cow_spin_init(struct cow_spin *l);
 void cow_spin_lock(struct cow_spin *l);
@@ -48,7 +51,9 @@ void cow_spin_unlock(struct cow_spin *l);
 
 /* --- memory --- */
 void *cow_alloc(size_t bytes); /* cleared; up to 2 MiB */
-void cow_free(void *p);	       /* NULL is fine */
+void *cow_alloc_charged(
+	size_t bytes);	/* the same, charged to the caller: it stays as long as he wants it */
+void cow_free(void *p); /* NULL is fine */
 /*
  * A page with one reference; *data is where its bytes are (not cleared). It is charged to the
  * caller if `charged`, else to nobody.
@@ -79,12 +84,20 @@ struct cow_io {
 	struct cow_platform *platform;
 	s32 pending; /* the platform's */
 	int error;   /* the first */
-	void *private;
+	void (*then)(struct cow_io *io);
 };
 void cow_io_init(struct cow_io *io, struct cow_platform *p);
 void cow_io_start(struct cow_io *io, bool write, u64 addr, struct cow_page *const *pages,
 		  void *const *data, unsigned count);
 int cow_io_wait(struct cow_io *io);
+/*
+ * Instead of waiting: for an io of cow_io_init_then(), when no more is given to it. `then` is
+ * called once, when all is done, which may be at once, or later in an interrupt: it may not sleep.
+ */
+void cow_io_init_then(struct cow_io *io, struct cow_platform *p, void (*then)(struct cow_io *io));
+void cow_io_given(struct cow_io *io);
+/* No request is under way any more, and no `then` is to come. */
+void cow_io_drain(struct cow_platform *p);
 int cow_io_flush(struct cow_platform *p);
 /* These blocks are not in use any more: a hint. */
 void cow_io_discard(struct cow_platform *p, u64 addr, u64 count);

@@ -332,6 +332,8 @@ int cow_mount(struct cow_platform *p, u32 flags, struct cow_fs **out)
 int cow_unmount(struct cow_fs *fs)
 {
 	int err = cow_commit(fs);
+
+	cow_io_drain(fs->platform); /* what was read ahead and is wanted no more */
 	fs_free(fs);
 	return err;
 }

@@ -600,6 +600,7 @@ void cowfs_make_room(void)
 	if (likely(!page_is_short()))
 		return;
 	page_stats(&s);
+	dentry_forget_part(ROOM_SHARE);
 	(void)cowfs_shrink(&account_root, s.total / ROOM_SHARE);
 }
 

@@ -3,48 +3,64 @@
  * vfs_file.c - reading, writing and fsync of cowfs's files.
  *
  * Reading is the page cache's (fs/pagecache_io.c); what it misses comes from the
- * core, with what is likely to be read next.
+ * core, which is told what is likely to be read next.
  *
  * Writing copies the user's bytes into a fresh page with nothing but inode->lock
  * held. A page that makes a whole block becomes that block; of another the bytes
  * are copied into the block between cow_file_write_begin and _end, where the
- * core's locks are held and user memory must not be touched. In between, too, the
+ * core's locks are held and no page fault may be served. In between, too, the
  * block's page takes its place in the mapping.
+ *
+ * A block that the open commit has to itself already is written where it is, some
+ * of them in one operation, with a copy that does not wait for a page fault; where
+ * it meets one, the way above goes on.
  */
 #include "fs/cowfs/vfs_internal.h"
 
-#define AHEAD_MAX     31u
-#define AHEAD_MIN     4u
-#define RESCHED_PAGES 16
-#define SECTOR	      512
+#define AHEAD_MAX  64u /* COW_PREFETCH_MAX is the most that one call begins to read */
+#define AHEAD_MIN  4u
+#define STEP_PAGES 16 /* written before others may run */
+#define SECTOR	   512
 
 /* --- reading --- */
 
-/* How many blocks to read with this one: more and more while reads are in sequence. */
-static unsigned read_ahead(struct cowfs_inode *c, u64 index)
+/*
+ * While reads are in sequence, the next blocks, twice as many each time up to AHEAD_MAX, are asked
+ * for as soon as half of those before are read: so they come while the reader is busy with these.
+ * Two readers of one file may mix this up, which costs no more than a guess.
+ */
+static void read_ahead(struct cowfs_inode *c, u64 index)
 {
-	bool sequence = READ_ONCE(c->ahead_next) == index || !index;
-	u32 ahead = sequence ? MIN(MAX(c->ahead * 2, AHEAD_MIN), AHEAD_MAX) : 0;
+	bool sequence = READ_ONCE(c->ahead_next) == index && index;
+	u64 end = sequence ? READ_ONCE(c->ahead_end) : index;
+	u32 n = sequence ? READ_ONCE(c->ahead) : 0;
 
-	/* Two readers may mix these up, which costs no more than a guess. */
-	WRITE_ONCE(c->ahead, ahead);
-	return ahead;
+	WRITE_ONCE(c->ahead_next, index + 1);
+	if (end > index + n / 2)
+		return;
+	end = MAX(end, index);
+	n = sequence || !index ? MIN(MAX(2 * n, AHEAD_MIN), AHEAD_MAX) : 0;
+	if (page_is_short())
+		n = MIN(n, AHEAD_MIN);
+	WRITE_ONCE(c->ahead, n);
+	WRITE_ONCE(c->ahead_end, end + n);
+	if (n)
+		cow_file_ahead(c->core, end, n);
 }
 
 static int cowfs_read_page(struct mapping *m, u64 index, struct page **out)
 {
 	struct inode *i = m->host;
 	struct cowfs_inode *c = cowfs_of(i);
-	unsigned ahead = read_ahead(c, index);
 	struct cow_buf *b;
 	u64 changes;
 	int err;
 
 	cowfs_make_room();
+	read_ahead(c, index);
 	for (;;) {
 		changes = mapping_changes(m);
-		err = cow_file_find(c->core, index, ahead, &b);
-		WRITE_ONCE(c->ahead_next, index + 1);
+		err = cow_file_find(c->core, index, &b);
 		*out = NULL;
 		if (err || !b)
 			return err;
@@ -106,7 +122,7 @@ static int block_write(struct inode *i, struct page *page, u64 at, u64 n, bool w
 	if (!whole)
 		memcpy((char *)cow_buf_data(b) + off, (char *)page_virt(page) + off, n);
 	mapping_replace(i->mapping, index, (struct page *)cow_buf_page(b));
-	cow_file_write_end(core, b, at + n, &now);
+	cow_file_write_end(core, at + n, &now);
 	cow_buf_put(b);
 	if (!whole)
 		page_put(page);
@@ -147,6 +163,45 @@ static s64 write_block(struct inode *i, struct uio *u, u64 at, u64 n)
 	return r;
 }
 
+/* Copies into the open block b and the open ones behind it: how many bytes. */
+static u64 copy_in_place(struct inode *i, struct uio *u, u64 at, u64 n, struct cow_buf *b)
+{
+	u64 done = 0;
+	s64 r, len;
+
+	do {
+		u64 off = (at + done) & PAGE_MASK, index = (at + done) >> PAGE_SHIFT;
+
+		len = MIN(PAGE_SIZE - off, n - done);
+		r = uio_copy_in_now(u, (char *)cow_buf_data(b) + off, len);
+		mapping_replace(i->mapping, index, (struct page *)cow_buf_page(b));
+		cow_buf_put(b);
+		done += MAX(r, 0l);
+	} while (r == len && done < n &&
+		 !cow_file_write_next(core_of(i), (at + done) >> PAGE_SHIFT, &b));
+	return done;
+}
+
+/* What can be written without a new block and without a page fault: how many bytes, or 0. */
+static u64 write_in_place(struct inode *i, struct uio *u, u64 at, u64 n)
+{
+	struct cow_time now = cow_time_of(i->mtime);
+	struct page *page = mapping_find(i->mapping, at >> PAGE_SHIFT);
+	struct cow_buf *b;
+	u64 done;
+
+	if (!page)
+		return 0;
+	page_put(page);
+	if (cow_file_write_begin(core_of(i), at >> PAGE_SHIFT, COW_WRITE_OPEN, NULL, &b))
+		return 0;
+	done = copy_in_place(i, u, at, n, b);
+	cow_file_write_end(core_of(i), done ? at + done : 0, &now);
+	if (at + done > i->size)
+		WRITE_ONCE(i->size, at + done);
+	return done;
+}
+
 /* A write takes set-id bits away (man 2 chmod); the disk must know. */
 static int write_remove_suid(struct inode *i)
 {
@@ -160,9 +215,26 @@ static int write_remove_suid(struct inode *i)
 	return cow_setattr(core_of(i), &a);
 }
 
+/* n bytes, of up to STEP_PAGES pages: how many it did, fewer at a fault, or an error if none. */
+static s64 write_step(struct inode *i, struct uio *u, u64 at, u64 n)
+{
+	u64 done = write_in_place(i, u, at, n), part;
+	s64 r;
+
+	for (; done < n; done += r) {
+		part = MIN(PAGE_SIZE - ((at + done) & PAGE_MASK), n - done);
+		r = write_block(i, u, at + done, part);
+		if (unlikely(r < 0))
+			return done ? (s64)done : r;
+		if (unlikely((u64)r < part))
+			return done + r;
+	}
+	return done;
+}
+
 static s64 write_locked(struct inode *i, struct uio *u, u64 *pos)
 {
-	u64 at = *pos, n, want = u->left, pages = 0;
+	u64 at = *pos, n, want = u->left;
 	s64 done = 0, r = file_size_limit(i, at, &want);
 
 	if (!r)
@@ -171,10 +243,9 @@ static s64 write_locked(struct inode *i, struct uio *u, u64 *pos)
 		return r;
 	i->mtime = i->ctime = fs_now();
 	while (want) {
-		if (pages % RESCHED_PAGES == 0)
-			cowfs_make_room();
-		n = MIN(PAGE_SIZE - (at & PAGE_MASK), want);
-		r = write_block(i, u, at, n);
+		cowfs_make_room();
+		n = MIN(STEP_PAGES * PAGE_SIZE - (at & PAGE_MASK), want);
+		r = write_step(i, u, at, n);
 		if (unlikely(r < 0)) {
 			if (!done)
 				done = r;
@@ -185,7 +256,7 @@ static s64 write_locked(struct inode *i, struct uio *u, u64 *pos)
 		want -= r;
 		if ((u64)r < n)
 			break;
-		if (++pages % RESCHED_PAGES == 0 && want)
+		if (want)
 			resched_point();
 	}
 	*pos = at;

@@ -40,6 +40,7 @@ struct cow_platform {
 	bool no_discard;
 	spinlock_t lock;     /* P; RANK_DEVICE */
 	struct list free;    /* P */
+	unsigned free_count; /* P: of them */
 	struct waitq change; /* P: a request came back */
 	struct cowfs_request requests[COWFS_REQUESTS];
 };
@@ -87,7 +88,8 @@ struct cowfs_inode { /* inode->private */
 	struct hlist_node mapped_node; /* vfs_mmap.c: may have been mapped writable */
 	struct list all_node;	       /* all of them, for the shrinker */
 	u64 ahead_next;		       /* a read of this index is the next of a sequence */
-	u32 ahead;		       /* how far to read ahead */
+	u64 ahead_end;		       /* the first that was not asked for ahead */
+	u32 ahead;		       /* how many were asked for last */
 	bool mapped;
 	bool times_dirty; /* mtime and ctime are newer than the core's */
 };

@@ -114,7 +114,7 @@ static int map_readable(struct inode *i, u64 index, struct page **out)
 
 	for (;;) {
 		changes = mapping_changes(m);
-		err = cow_file_find(core_of(i), index, 0, &b);
+		err = cow_file_find(core_of(i), index, &b);
 		if (err)
 			return cowfs_fault_error(err);
 		p = page_get(b ? (struct page *)cow_buf_page(b) : zero_page);

@@ -74,12 +74,16 @@ void op_write_block(struct job *j)
 	ci = job_hold(j, i, &err);
 	job_range_begin(j, i);
 	if (!err)
+		err = !rnd_one_in(j->r, 4)
+			      ? cow_file_write_begin(ci, index, COW_WRITE_OPEN, NULL, &b)
+			      : -EAGAIN;
+	if (err == -EAGAIN)
 		err = cow_file_write_begin(ci, index, whole ? COW_WRITE_WHOLE : 0, NULL, &b);
 	if (job_happened(j, err, "write_begin")) {
 		u64 n = whole ? COW_BLOCK : COW_BLOCK / 2;
 
 		memcpy(cow_buf_data(b), bytes, n);
-		cow_file_write_end(ci, b, index * COW_BLOCK + n, &j->now);
+		cow_file_write_end(ci, index * COW_BLOCK + n, &j->now);
 		cow_buf_put(b);
 		m_write(i, index * COW_BLOCK, bytes, n);
 	}
