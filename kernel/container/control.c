@@ -200,6 +200,8 @@ static const struct pseudo_entry container_files[] = {
 	CONTROL_READABLE("memory.peak", show_memory_peak),
 	CONTROL_READABLE("memory.events", show_memory_events),
 	CONTROL_READABLE("memory.stat", show_memory_stat),
+	CONTROL_READABLE("io.stat", show_io_stat),
+	CONTROL_WRITABLE("io.max", show_io_max, store_io_max),
 	{ .name = "cpu.weight",
 	  .mode = S_IFREG | 0644,
 	  .show = show_cpu_weight,
