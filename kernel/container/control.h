@@ -66,6 +66,11 @@ int store_memory_max(void *object, char *s, size_t n);
 int store_memory_high(void *object, char *s, size_t n);
 int store_memory_min(void *object, char *s, size_t n);
 
+/* control_io.c */
+int show_io_stat(void *object, struct text *t);
+int show_io_max(void *object, struct text *t);
+int store_io_max(void *object, char *s, size_t n);
+
 /* memory_log.c */
 int show_memory_log(void *object, struct text *t);
 int store_memory_log(void *object, char *s, size_t n);

@@ -48,6 +48,8 @@ static PERCPU(struct stock, stock);
 
 void (*account_refusal)(struct account *by, enum resource what);
 
+size_t account_io_size;
+
 struct account account_root = {
 	.refs = { 1 },
 	.res = {
@@ -68,6 +70,11 @@ int account_create(struct account *parent, struct account **out)
 
 	if (!a)
 		return -ENOMEM;
+	a->io = account_io_size ? kmalloc(account_io_size, KM_ZERO | KM_ACCOUNT) : NULL;
+	if (account_io_size && !a->io) {
+		kfree(a);
+		return -ENOMEM;
+	}
 	ref_init(&a->refs, 1);
 	a->parent = account_get(parent);
 	for (unsigned i = 0; i < RES_COUNT; i++)
@@ -85,7 +92,10 @@ struct account *account_get(struct account *a)
 
 static void account_free(struct rcu_head *h)
 {
-	kfree(container_of(h, struct account, rcu));
+	struct account *a = container_of(h, struct account, rcu);
+
+	kfree(a->io);
+	kfree(a);
 }
 
 void account_put(struct account *a)

@@ -35,6 +35,15 @@ struct account_counter {
 	u64 failed; /* charges refused because of this limit */
 };
 
+/* A device's share of an account; dev/block_account.c tells the story. */
+enum io_limit { IO_RBPS, IO_WBPS, IO_RIOPS, IO_WIOPS, IO_LIMITS };
+#define IO_OPS 4 /* enum block_op */
+struct account_io {
+	u64 bytes[IO_OPS], ops[IO_OPS]; /* atomic: own and descendants' */
+	u64 max[IO_LIMITS];		/* per second; 0: no limit; WRITE_ONCE */
+	ktime_t clock[IO_LIMITS];	/* atomic: when all so far is paid */
+};
+
 struct account {
 	ref_t refs;
 	struct account *parent; /* NULL: the root. After release: who inherits */
@@ -44,15 +53,17 @@ struct account {
 	u64 high_events;
 	ktime_t high_reclaim; /* when somebody last tried to get below memory_high */
 	u64 oom_kills;
-	u64 oom_events; /* the limit was reached and reclaim did not help */
-	u32 id;		/* for traces: the container's */
-	u32 refused;	/* atomic: bit per resource that account_refusal has not reported yet */
+	u64 oom_events;	       /* the limit was reached and reclaim did not help */
+	struct account_io *io; /* one for each device, NULL without any; constant */
+	u32 id;		       /* for traces: the container's */
+	u32 refused; /* atomic: bit per resource that account_refusal has not reported yet */
 	struct task_callback refusal;
 	bool released;
 	struct rcu_head rcu;
 };
 
 extern struct account account_root;
+extern size_t account_io_size; /* bytes of `io`: set when devices are found */
 
 /*
  * Told of refusals, on current's way to user mode, where no lock is held; several of one

@@ -34,16 +34,17 @@ struct rlimits;	   /* core/rlimit.h */
 enum task_state { TASK_NEW, TASK_RUNNABLE, TASK_SLEEPING, TASK_DEAD };
 
 /* task->work: reasons to leave the fast path before going back to user mode. */
-#define WORK_RESCHED  BIT(0) /* another task is due */
-#define WORK_SIGNAL   BIT(1) /* a signal may be deliverable (see signal_pending) */
-#define WORK_PAUSE    BIT(2) /* the container is paused: park */
-#define WORK_KILLED   BIT(3) /* SIGKILL or group exit: killable sleeps end */
-#define WORK_STOP     BIT(4) /* job-control stop is pending */
-#define WORK_RESTORE  BIT(5) /* restore the signal mask saved by sigsuspend, ppoll, ... */
-#define WORK_CALLBACK BIT(6) /* task->callbacks is not empty */
-#define WORK_THROTTLE BIT(7) /* the container has used up its cpu.max: wait for more */
-#define WORK_RECLAIM  BIT(9) /* the container is over memory.high: reclaim, and wait */
-#define WORK_LENT     BIT(8) /* it was lent time while it held a lock: give that back */
+#define WORK_RESCHED  BIT(0)  /* another task is due */
+#define WORK_SIGNAL   BIT(1)  /* a signal may be deliverable (see signal_pending) */
+#define WORK_PAUSE    BIT(2)  /* the container is paused: park */
+#define WORK_KILLED   BIT(3)  /* SIGKILL or group exit: killable sleeps end */
+#define WORK_STOP     BIT(4)  /* job-control stop is pending */
+#define WORK_RESTORE  BIT(5)  /* restore the signal mask saved by sigsuspend, ppoll, ... */
+#define WORK_CALLBACK BIT(6)  /* task->callbacks is not empty */
+#define WORK_THROTTLE BIT(7)  /* the container has used up its cpu.max: wait for more */
+#define WORK_RECLAIM  BIT(9)  /* the container is over memory.high: reclaim, and wait */
+#define WORK_IO	      BIT(10) /* the container is over its io.max: wait */
+#define WORK_LENT     BIT(8)  /* it was lent time while it held a lock: give that back */
 
 /* How an interrupted call goes on (restart_syscall(2)). */
 struct restart {
@@ -124,6 +125,7 @@ struct task {
 	ktime_t time_mark;    /* when the running span began */
 	ktime_t start_time;
 	u64 minor_faults, major_faults;
+	ktime_t io_until;	 /* with WORK_IO: wait no longer than that */
 	u64 io_read, io_written; /* bytes through read and write */
 	char name[16];		 /* comm (prctl PR_SET_NAME); NUL-terminated */
 

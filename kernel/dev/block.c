@@ -16,8 +16,6 @@
 #include "mm/page.h"
 #include "mm/slab.h"
 
-#define BLOCK_MAJOR  254
-#define DEVICES_MAX  26
 #define SECTOR	     512ul
 #define BLKROGET     0x125e
 #define BLKGETSIZE   0x1260
@@ -26,7 +24,7 @@
 #define BLKPBSZGET   0x127b
 #define BLKGETSIZE64 0x80081272
 
-static struct block_device *devices[DEVICES_MAX];
+static struct block_device *devices[BLOCK_DEVICES_MAX];
 static unsigned device_count; /* grows at boot only */
 
 struct block_wait {
@@ -45,6 +43,15 @@ static void request_done(struct block_request *r)
 	spin_unlock(&w->lock);
 }
 
+static u64 request_bytes(const struct block_request *r)
+{
+	u64 n = 0;
+
+	for (u32 i = 0; i < r->segment_count; i++)
+		n += r->segments[i].length;
+	return n;
+}
+
 int block_do(struct block_device *d, struct block_request *r)
 {
 	struct block_wait w = { .finished = false };
@@ -53,6 +60,7 @@ int block_do(struct block_device *d, struct block_request *r)
 	waitq_init(&w.done);
 	r->done = request_done;
 	r->private = &w;
+	block_charge(d, r->op, request_bytes(r), r->account);
 	d->submit(d, r);
 	spin_lock(&w.lock);
 	while (!w.finished)
@@ -67,6 +75,11 @@ struct block_device *block_find(const char *name)
 		if (!strcmp(devices[i]->name, name))
 			return devices[i];
 	return NULL;
+}
+
+struct block_device *block_device_at(unsigned number)
+{
+	return number < device_count ? devices[number] : NULL;
 }
 
 struct block_device *block_by_number(u64 rdev)
@@ -228,7 +241,7 @@ int block_register(struct block_device *d)
 {
 	struct pseudo_entry *e = kmalloc(sizeof(*e), KM_ZERO);
 
-	if (!e || device_count == DEVICES_MAX) {
+	if (!e || device_count == BLOCK_DEVICES_MAX) {
 		kfree(e);
 		return -ENOSPC;
 	}
@@ -237,11 +250,13 @@ int block_register(struct block_device *d)
 		.mode = S_IFBLK | 0660,
 		.rdev = makedev(BLOCK_MAJOR, device_count),
 	};
+	d->number = device_count;
 	devices[device_count++] = d;
+	block_account_device(device_count);
 	return devfs_register(e, DEVFS_HOST);
 }
 
 void block_init(void)
 {
-	BUG_ON(blkdev_register(BLOCK_MAJOR, 0, DEVICES_MAX, &block_file_ops));
+	BUG_ON(blkdev_register(BLOCK_MAJOR, 0, BLOCK_DEVICES_MAX, &block_file_ops));
 }

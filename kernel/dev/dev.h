@@ -10,4 +10,6 @@ void virtio_init(void);
 void block_init(void);
 void rtc_init(void);
 
+void block_account_device(unsigned count); /* block_account.c: so many there are now */
+
 #endif

@@ -9,6 +9,7 @@
  * so no task stops another by being stopped itself.
  */
 #include "core/task.h"
+#include "dev/block.h"
 #include "mm/page.h"
 #include "proc/process.h"
 #include "proc/signal.h"
@@ -46,6 +47,8 @@ void task_user_work(struct trapframe *frame)
 			sched_hold(); /* clears it */
 		if (work & WORK_RECLAIM)
 			memory_throttle(); /* clears it */
+		if (work & WORK_IO)
+			block_throttle(); /* clears it, unless a signal is to come first */
 		if (work & WORK_PAUSE && !(work & WORK_KILLED)) {
 			if (container_hooks)
 				container_hooks->park();

@@ -3,7 +3,7 @@
 # /dev/vda, which it fills and changes; without one there is nothing to test:
 #	./run --qemu "-drive file=IMAGE,if=none,format=raw,id=d -device virtio-blk-device,drive=d" ...
 here=$(dirname "$0")
-tests="file_attr file_io file_lock file_name file_open file_perm fd mm_map mm_share pipe exec cowfs_file cowfs_volume"
+tests="file_attr file_io file_lock file_name file_open file_perm fd mm_map mm_share pipe exec cowfs_file cowfs_volume io_limit"
 
 if ! mount -t cowfs /dev/vda /tmp 2>/dev/null; then
 	echo "1..0 # SKIP no cowfs on /dev/vda"

@@ -132,6 +132,37 @@ static uint64_t event(int id, const char *file, const char *key)
 	return control_keyed(id, file, key, &n) ? 0 : n;
 }
 
+/* The sum of KEY=N over all lines. */
+static uint64_t io_sum(const char *text, const char *key)
+{
+	uint64_t sum = 0;
+	size_t n = strlen(key);
+
+	for (const char *at = text; (at = strstr(at, key)); at += n)
+		if (at[n] == '=')
+			sum += strtoull(at + n + 1, NULL, 10);
+	return sum;
+}
+
+/* All devices together; null if the system does not count. */
+static void json_io(struct json *j, int id)
+{
+	static const char *const keys[] = { "rbytes", "wbytes", "rios", "wios" };
+	char *text = control_text(id, "io.stat"), key[16];
+
+	if (!text) {
+		json_string(j, "io", NULL);
+		return;
+	}
+	json_open(j, "io", '{');
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		snprintf(key, sizeof key, " %s", keys[i]); /* a whole word */
+		json_number(j, keys[i], io_sum(text, key));
+	}
+	json_close(j, '}');
+	free(text);
+}
+
 static void json_view(struct json *j, const struct view *v, int id)
 {
 	json_open(j, NULL, '{');
@@ -139,7 +170,7 @@ static void json_view(struct json *j, const struct view *v, int id)
 	json_string(j, "hostname", v->hostname);
 	json_processes(j, v);
 	json_number(j, "cpu_usage_usec", v->cpu_usec);
-	json_string(j, "io", NULL); /* comes with the disk */
+	json_io(j, id);
 	json_open(j, "limits", '{');
 	json_limit(j, "pids_max", v->procs_max);
 	json_limit(j, "memory_max", v->memory_max);

@@ -258,6 +258,30 @@ static unsigned request_fill(struct cowfs_request *q, void *const *data, unsigne
 	return i;
 }
 
+/* Blocks that are written back are on account of who dirtied them; of the core's own, on current's.
+ */
+static void request_charge(struct block_device *d, bool write, void *const *data, unsigned n)
+{
+	struct account *a = NULL;
+	unsigned from = 0;
+
+	if (!write) {
+		block_charge(d, BLOCK_READ, (u64)n * COW_BLOCK, current->account);
+		return;
+	}
+	for (unsigned i = 0; i <= n; i++) {
+		struct account *owner = i < n ? READ_ONCE(page_of_virt(data[i])->account) : NULL;
+
+		if (!owner)
+			owner = current->account;
+		if (i && (i == n || owner != a)) {
+			block_charge(d, BLOCK_WRITE, (u64)(i - from) * COW_BLOCK, a);
+			from = i;
+		}
+		a = owner;
+	}
+}
+
 void cow_io_start(struct cow_io *io, bool write, u64 addr, struct cow_page *const *pages,
 		  void *const *data, unsigned count)
 {
@@ -273,6 +297,7 @@ void cow_io_start(struct cow_io *io, bool write, u64 addr, struct cow_page *cons
 		q->block.segments = q->segments;
 		q->block.account = current->account;
 		q->block.done = request_done;
+		request_charge(d, write, data, n);
 		d->submit(d, &q->block);
 	}
 }

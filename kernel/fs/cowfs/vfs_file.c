@@ -280,6 +280,7 @@ static s64 cowfs_write(struct file *f, struct uio *u, u64 *pos)
 	done = direct_check(f, u, *pos);
 	if (done)
 		return done;
+	block_dirty(cowfs_super_of(i->sb)->disk->platform.device);
 	do {
 		mutex_lock(&i->lock);
 		if ((f->flags & O_APPEND) || u->append)

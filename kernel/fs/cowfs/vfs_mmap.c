@@ -159,6 +159,7 @@ static int cowfs_vm_make_writable(struct vma *v, u64 pgoff, struct page **p)
 	written(i);
 	if (READ_ONCE((*p)->flags) & PG_DIRTY)
 		return 0;
+	block_dirty(cowfs_super_of(i->sb)->disk->platform.device);
 	err = map_writable(i, pgoff, &now);
 	if (err)
 		return err;
