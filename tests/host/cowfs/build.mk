@@ -6,6 +6,7 @@
 #	make crashtest-bugs                  the checker is checked: each seeded bug must be found
 #	make cowfuzz N=100000 [SEED=1]       corrupt images, under sanitizers
 #	make cowfs-coverage                  branches of cowfs that these tests reach
+#	make bench-clone                     what clones, mounts and fsync cost in the guest
 
 COWFS_FAST := build/tests/cowfs
 COWFS_FAST_PARTS := $(patsubst %.c,$(COWFS_FAST)/%.o,$(COWFS_CORE) host/cowfs/platform.c host/cowfs/disk.c \
@@ -15,7 +16,7 @@ N ?= 1000000
 SEED ?= 1
 
 .SECONDARY: $(COWFS_FAST_PARTS) $(COWFS_FAST)/tests/host/cowfs_crash_test.o
-.PHONY: crashtest crashtest-alloc crashtest-bugs cowfuzz cowfs-coverage
+.PHONY: crashtest crashtest-alloc crashtest-bugs cowfuzz cowfs-coverage bench-clone
 $(COWFS_FAST)/%.o: %.c tests/host/build.mk tests/host/cowfs/build.mk
 	@mkdir -p $(@D)
 	@gcc $(COWFS_FAST_CFLAGS) -c -o $@ $<
@@ -32,5 +33,7 @@ cowfuzz: $(HOST_TEST_DIR)/cowfs_fuzz_test ## corrupt images of cowfs: N=1000000,
 	$< --images $(N) --seed $(SEED)
 cowfs-coverage: ## branches of cowfs that its tests on the host reach
 	tests/host/cowfs/coverage build/tests/cowfs-coverage
+bench-clone: kernel host initramfs ## what clones, mounts and fsync of cowfs cost in the guest
+	tests/bench/clone.sh
 
 -include $(COWFS_FAST_PARTS:.o=.d) $(COWFS_FAST)/tests/host/cowfs_crash_test.d
