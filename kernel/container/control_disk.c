@@ -3,8 +3,9 @@
  * control_disk.c - the control files about a container's files: disk.*, inodes.*, diff, volume.
  *
  * What is limited is what its volumes have over what they were cloned from, and those of
- * containers inside it: cowfs counts that in the account (fs/cowfs/vfs.h, cowfs_set_account). The
- * root of a container in a directory is somebody else's volume, and counts there.
+ * containers inside it: cowfs counts that in the account (fs/cowfs/vfs.h, cowfs_set_account). What
+ * its processes add to volumes of somebody around it (the root of a container in a directory)
+ * counts here as well (core/account.h, account_grow).
  */
 #include "abi/cowfs.h"
 #include "container/control.h"

@@ -111,10 +111,14 @@ void account_put(struct account *a)
 	}
 }
 
+static void growth_drop(struct account *a, enum resource what, s64 n);
+
 void account_release(struct account *a)
 {
 	BUG_IF(a->released || !a->parent, "account %u", a->id);
-	WRITE_ONCE(a->released, true);
+	__atomic_store_n(&a->released, true, __ATOMIC_SEQ_CST);
+	growth_drop(a, RES_DISK, INT64_MAX);
+	growth_drop(a, RES_INODES, INT64_MAX);
 	account_put(a);
 }
 
@@ -366,10 +370,10 @@ int charge(struct account *a, enum resource what, s64 n)
 	return by ? charge_refused(by, what, n) : 0;
 }
 
-int charge_check(struct account *a, enum resource what, s64 n)
+int account_grow_check(struct account *a, struct account *top, enum resource what, s64 n)
 {
 	ASSERT(what != RES_MEMORY && n >= 0);
-	for (struct account *up = a; up; up = up->parent) {
+	for (struct account *up = a; up != top; up = up->parent) {
 		const struct account_counter *c = &up->res[what];
 		s64 max = READ_ONCE(c->max);
 
@@ -377,6 +381,46 @@ int charge_check(struct account *a, enum resource what, s64 n)
 			return charge_refused(up, what, n);
 	}
 	return 0;
+}
+
+int charge_check(struct account *a, enum resource what, s64 n)
+{
+	return account_grow_check(a, NULL, what, n);
+}
+
+/* Takes n from what has grown, or as much as there is. */
+static s64 growth_take(struct account *a, enum resource what, s64 n)
+{
+	s64 had = __atomic_load_n(&a->grown[what], __ATOMIC_SEQ_CST), taken;
+
+	do
+		taken = MIN(had, n);
+	while (!__atomic_compare_exchange_n(&a->grown[what], &had, had - taken, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return taken;
+}
+
+static void growth_drop(struct account *a, enum resource what, s64 n)
+{
+	s64 taken = growth_take(a, what, n);
+
+	if (taken)
+		counters_sub(a, a->parent, what, taken);
+}
+
+void account_grow(struct account *a, struct account *top, enum resource what, s64 n)
+{
+	for (; n && a != top; a = a->parent) {
+		if (n < 0) {
+			growth_drop(a, what, -n);
+			continue;
+		}
+		counter_note_peak(&a->res[what], counter_add(a, what, n));
+		__atomic_fetch_add(&a->grown[what], n, __ATOMIC_SEQ_CST);
+		/* released meanwhile: whoever sees the other's last */
+		if (unlikely(__atomic_load_n(&a->released, __ATOMIC_SEQ_CST)))
+			growth_drop(a, what, INT64_MAX);
+	}
 }
 
 int charge_below(struct account *a, struct account *top, enum resource what, s64 n)

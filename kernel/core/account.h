@@ -48,8 +48,9 @@ struct account {
 	ref_t refs;
 	struct account *parent; /* NULL: the root. After release: who inherits */
 	struct account_counter res[RES_COUNT];
-	s64 memory_high; /* more than that slows down; INT64_MAX: none */
-	s64 memory_min;	 /* with no more than that, others are taken from first */
+	s64 grown[RES_COUNT]; /* atomic; the part of used that account_grow added */
+	s64 memory_high;      /* more than that slows down; INT64_MAX: none */
+	s64 memory_min;	      /* with no more than that, others are taken from first */
 	u64 high_events;
 	ktime_t high_reclaim; /* when somebody last tried to get below memory_high */
 	u64 oom_kills;
@@ -94,6 +95,15 @@ int charge_check(struct account *a, enum resource what, s64 n) __must_check;
  */
 int charge_below(struct account *a, struct account *top, enum resource what, s64 n) __must_check;
 void uncharge_below(struct account *a, struct account *top, enum resource what, s64 n);
+/*
+ * What somebody in `a` adds to, or takes from, things that belong to `top`, an ancestor of a, and
+ * count there (files in a directory of the host). All below top count how much those inside have
+ * added, net, but never less than nothing: who deletes what was there before gains nothing. It
+ * stays with the ancestors when a is released. RES_DISK and RES_INODES only.
+ */
+int account_grow_check(struct account *a, struct account *top, enum resource what,
+		       s64 n) __must_check;
+void account_grow(struct account *a, struct account *top, enum resource what, s64 n);
 /* Charges even beyond the limit: for the few places that cannot fail. */
 void charge_force(struct account *a, enum resource what, s64 n);
 void uncharge(struct account *a, enum resource what, s64 n);

@@ -130,6 +130,7 @@ struct task {
 	char name[16];		 /* comm (prctl PR_SET_NAME); NUL-terminated */
 
 	void *kstack;
+	struct account *writes_for;    /* who opened the file that is being written; NULL: itself */
 	struct account *stack_account; /* who pays for kstack; counted */
 	struct account
 		*pids_account; /* where this thread counts in RES_PIDS; counted; NULL: nowhere */

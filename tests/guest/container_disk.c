@@ -206,6 +206,66 @@ static void nested(void)
 	close(root);
 }
 
+/* In a directory of the host's what the container adds is limited, and what it takes away is given
+ * back. */
+static void directory(void)
+{
+	struct statfs st;
+	pid_t pid;
+
+	on_disk();
+	OK(mkdir("r", 0755));
+	put("r/old", "", 0644);
+	EQ(fill_up("r/old", MIB), MIB);
+	int c = OK(spawn_with("r", 0, MIB, 5));
+	EQ(number(c, "disk.current"), 0L);
+	CFORKED(pid, c)
+	{
+		OK(statfs("/", &st));
+		EQ(st.f_blocks * st.f_bsize, MIB);
+		EQ(st.f_files, 5L);
+		CHECK(fill_up("/f", 2 * MIB) < MIB);
+		EQ(errno, EDQUOT);
+		OK(unlink("/f"));
+		OK(unlink("/old")); /* it was not the container's: no more room than before */
+		CHECK(fill_up("/f", 2 * MIB) < MIB);
+		EQ(errno, EDQUOT);
+		OK(unlink("/f"));
+		for (char n[] = "/a"; n[1] < 'f'; n[1]++)
+			OK(mkdir(n, 0755));
+		ERR(mkdir("/f", 0755), EDQUOT);
+		OK(rmdir("/a"));
+		CHECK(fill_up("/f", MIB / 2) == MIB / 2);
+	}
+	EQ(reap(pid), 0);
+	CHECK(number(c, "disk.current") >= MIB / 2 && number(c, "disk.peak") <= MIB);
+	EQ(number(c, "inodes.current"), 5L);
+	gone(c);
+	/* inside another: both count it, and the outer one keeps it */
+	c = OK(spawn_with("r", 0, MIB, 0));
+	OK(mkdir("r/dev", 0755));
+	OK(mkdir("r/sys", 0755));
+	CFORKED(pid, c)
+	{
+		pid_t inner;
+		int d = OK(spawn_with("/", 0, 64 * MIB, 0));
+
+		CFORKED(inner, d)
+		{
+			CHECK(fill_up("/g", 2 * MIB) < MIB);
+			EQ(errno, EDQUOT);
+		}
+		EQ(reap(inner), 0);
+		OK(DESTROY(d));
+		EQ(fill_up("/h", MIB / 2), -1L);
+		OK(unlink("/g"));
+		CHECK(fill_up("/h", MIB / 2) == MIB / 2);
+	}
+	EQ(reap(pid), 0);
+	gone(c);
+	close(root);
+}
+
 static void bad_names(void)
 {
 	char name[301];
@@ -324,7 +384,7 @@ static void all_comes_back(void)
 }
 
 static const struct tap_case cases[] = {
-	T(bytes), T(files), T(nested), T(bad_names), T(roots), T(all_comes_back),
+	T(bytes), T(files), T(nested), T(directory), T(bad_names), T(roots), T(all_comes_back),
 };
 
 int main(int argc, char **argv)

@@ -203,7 +203,6 @@ t 'remove it' 0 '' ctool rm -f cpu
 
 t 'no command' 125 'ctool: no command*' ctool
 t 'unknown command' 125 'ctool: no such command: frob*' ctool frob
-t 'a limit of what is not counted' 125 'ctool: run: -d, --inodes: *used in place*' ctool run --inodes 5 "$R"
 t 'bad weight' 125 'ctool: run: --weight: 0: not a weight*' ctool run --weight 0 "$R"
 t 'no such CPU' 125 'ctool: run: cpuset.cpus: not a value of it: 64' ctool run --cpuset 64 "$R"
 t 'bad size' 125 'ctool: run: -m: 5X: not a size*' ctool run -m 5X "$R"

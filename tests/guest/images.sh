@@ -156,6 +156,11 @@ t 'set nonsense' 125 'ctool: set: disk.max: not a value of it: -1' ctool set q d
 t 'nothing more' 0 '1' sh -c 'ctool set q disk.max=0 && ctool start q >/dev/null; ctool wait q; true'
 t '--on-limit kill' 137 'ctool: run: *was killed: it went beyond its limit of disk' ctool run --rm --on-limit kill -d 1M base sh -c \
 	'dd if=/dev/zero of=/big bs=4k count=1000 2>/dev/null; sleep 100'
+t 'diskbomb' 0 'diskbomb: 9[0-9]* KiB written: *uota exceeded*diskbomb: 20 files made: *uota exceeded' \
+	ctool run --rm -d 1M --inodes 20 host diskbomb
+t 'diskbomb in a directory' 0 'diskbomb: 9[0-9]* KiB written: *uota exceeded*diskbomb: 20 files made: *uota exceeded' \
+	sh -c 'ctool create $W/db $(command -v diskbomb) && ctool run --rm -d 1M --inodes 20 $W/db /diskbomb'
+t 'diskbomb within its limit' 0 'diskbomb: 1024 KiB written: done*diskbomb: 3 files made: done' ctool run --rm -d 2M host diskbomb 1 3
 t 'no way round by a container inside' 0 "inner${NL}outer" ctool run --rm -d 2M host sh -c \
 	'ctool run -d 1G host dd if=/dev/zero of=/big bs=64k count=100 2>/dev/null || echo inner; dd if=/dev/zero of=/big bs=64k count=16 2>/dev/null || echo outer' 
 for bad in 0 -5 1X '' 2K; do

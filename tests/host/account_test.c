@@ -53,6 +53,43 @@ static void test_hierarchy(void)
 	ok(!machine_live, "no account is left (%ld)", machine_live);
 }
 
+static s64 disk(const struct account *a)
+{
+	return account_read(a, RES_DISK);
+}
+
+/* What is added to something of an ancestor's counts below that, net, and never below nothing. */
+static void test_growth(void)
+{
+	struct account *a, *b;
+
+	must(!account_create(&account_root, &a) && !account_create(a, &b), "create");
+	account_set_max(a, RES_DISK, 1000);
+	ok(!account_grow_check(b, &account_root, RES_DISK, 1000), "there is room");
+	account_grow(b, &account_root, RES_DISK, 600);
+	ok(disk(b) == 600 && disk(a) == 600 && !disk(&account_root), "below the top only");
+	ok(account_grow_check(b, &account_root, RES_DISK, 401) == -EDQUOT &&
+		   a->res[RES_DISK].failed == 1,
+	   "a limit of an ancestor refuses");
+	ok(charge_check(a, RES_DISK, 401) == -EDQUOT && !charge_check(a, RES_DISK, 400),
+	   "also a check by itself, which charges nothing");
+	must(!charge(b, RES_DISK, 300), "charge");
+	account_grow(b, &account_root, RES_DISK, -700);
+	ok(disk(b) == 300 && disk(a) == 300 && disk(&account_root) == 300,
+	   "what was not added is not taken away");
+	account_grow(b, a, RES_DISK, 50);
+	ok(disk(b) == 350 && disk(a) == 300, "the top does not count");
+	account_grow(b, &account_root, RES_DISK, 100);
+	uncharge(b, RES_DISK, 300);
+	account_release(b);
+	ok(disk(a) == 100, "the ancestors keep it");
+	account_grow(a, &account_root, RES_DISK, -40);
+	ok(disk(a) == 60, "and can lose it");
+	account_release(a);
+	rcu_drain();
+	ok(!disk(&account_root) && !machine_live, "nothing is left (%ld)", machine_live);
+}
+
 static void test_outlives(void)
 {
 	struct account *a;
@@ -193,6 +230,7 @@ int main(void)
 	machine_init();
 	rcu_init_thread();
 	test_hierarchy();
+	test_growth();
 	test_outlives();
 	test_load();
 	machine_run(CPUS, drain_on_exit);

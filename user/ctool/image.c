@@ -5,7 +5,7 @@
  * The image NAME is the volume "image.NAME". What belongs to it beside its files (the command, the
  * environment, the directory to start in) is the extended attribute trusted.skerry.image of its
  * root directory, in the form of a container's record. An image that is being made has another
- * name, which the kernel removes at the next mount should it be left by a crash.
+ * name (image_draft), which no image can have.
  */
 #include "ctool.h"
 

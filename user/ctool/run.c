@@ -152,10 +152,6 @@ static int container_make(const struct request *r, const char *root, int *id, st
 
 	if (!path)
 		return EXIT_CTOOL;
-	if (*path == '/' && (r->disk || r->inodes))
-		return fail("-d, --inodes: %s is a directory, used in place: what it has is not "
-			    "counted (make an image of it: ctool build)",
-			    root);
 	container_spec_init(&spec, strcmp(path, "host") ? path : NULL);
 	spec.disk_max = r->disk;
 	spec.inodes_max = r->inodes;

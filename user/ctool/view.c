@@ -117,8 +117,11 @@ static void view_disk(struct view *v)
 {
 	bool directory = *v->root == '/';
 
-	v->disk = directory ? disk_used(v->root) : number_or(v->id, "disk.current", UINT64_MAX);
 	v->disk_max = number_or(v->id, "disk.max", UINT64_MAX);
+	/* a directory's own files are not counted, only what the container adds */
+	v->disk = directory && v->disk_max == UINT64_MAX
+			  ? disk_used(v->root)
+			  : number_or(v->id, "disk.current", UINT64_MAX);
 	v->disk_free = disk_free(directory ? v->root : "/");
 	if (v->disk_max != UINT64_MAX && v->disk_max - v->disk < v->disk_free)
 		v->disk_free = v->disk < v->disk_max ? v->disk_max - v->disk : 0;

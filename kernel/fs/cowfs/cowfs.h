@@ -89,10 +89,11 @@ struct cow_hooks {
 	/*
 	 * What volumes with an account (cow_volume_set_account) use, beside their quotas. fits: 0
 	 * if so many blocks (at worst) and inodes more may be used, or -EDQUOT. count: so many
-	 * more, or less, are used; cannot fail. Under the volume's lock.
+	 * more, or less, are used; cannot fail. moved:
+	 * the volume comes to the account, or leaves it. Under the volume's lock.
 	 */
 	int (*fits)(void *account, u64 blocks, u64 inodes);
-	void (*count)(void *account, s64 blocks, s64 inodes);
+	void (*count)(void *account, s64 blocks, s64 inodes, bool moved);
 };
 struct cow_platform *cow_platform_of(struct cow_fs *fs);
 void cow_set_hooks(struct cow_fs *fs, const struct cow_hooks *h);

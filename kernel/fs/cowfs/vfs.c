@@ -81,34 +81,47 @@ static void thread_wake(struct cow_fs *fs)
 	spin_unlock(&d->platform.lock);
 }
 
+/* The account of who acts, or opened what is written, if it is below that of the volume; else the
+ * volume's. */
+static struct account *acting(struct account *of_volume)
+{
+	struct account *a = account_effective(current->writes_for ?: current->owner->account);
+
+	return account_is_ancestor(of_volume, a) ? a : of_volume;
+}
+
 /*
  * An operation may need many blocks at worst and takes few: of a small limit not more than a part
- * is kept for that.
+ * is kept for that. What somebody does to a volume of a container around his own counts in his own
+ * as well (account_grow).
  */
 static int account_fits(void *account, u64 blocks, u64 inodes)
 {
-	s64 part = account_limit(account, RES_DISK) / COW_BLOCK / QUOTA_SHARE;
+	struct account *a = acting(account);
+	s64 part = account_limit(a, RES_DISK) / COW_BLOCK / QUOTA_SHARE;
 	int err = 0;
 
 	if (blocks)
-		err = charge_check(account, RES_DISK, MAX(MIN((s64)blocks, part), 1l) * COW_BLOCK);
+		err = charge_check(a, RES_DISK, MAX(MIN((s64)blocks, part), 1l) * COW_BLOCK);
 	if (!err && inodes)
-		err = charge_check(account, RES_INODES, inodes);
+		err = charge_check(a, RES_INODES, inodes);
 	return err;
 }
 
-static void account_count_one(struct account *a, enum resource what, s64 n)
+static void account_count_one(struct account *a, enum resource what, s64 n, bool moved)
 {
+	if (!moved)
+		account_grow(acting(a), a, what, n);
 	if (n > 0)
 		charge_force(a, what, n);
 	else
 		uncharge(a, what, -n);
 }
 
-static void account_count(void *account, s64 blocks, s64 inodes)
+static void account_count(void *account, s64 blocks, s64 inodes, bool moved)
 {
-	account_count_one(account, RES_DISK, blocks * COW_BLOCK);
-	account_count_one(account, RES_INODES, inodes);
+	account_count_one(account, RES_DISK, blocks * COW_BLOCK, moved);
+	account_count_one(account, RES_INODES, inodes, moved);
 }
 
 static const struct cow_hooks hooks = {
@@ -191,14 +204,35 @@ void cowfs_sync_all(void)
 
 static const struct super_ops cowfs_super_ops;
 
+/* What it uses is nobody's any more. */
+static void super_drop_account(struct cowfs_super *s)
+{
+	if (!s->account)
+		return;
+	cow_volume_set_account(s->volume, NULL);
+	account_put(s->account);
+	s->account = NULL;
+}
+
+void cowfs_set_account(struct superblock *sb, struct account *a)
+{
+	struct cowfs_super *s = cowfs_super_of(sb);
+
+	super_drop_account(s);
+	s->account = account_get(a);
+	cow_volume_set_account(s->volume, a);
+}
+
 static int super_fill(struct superblock *sb, struct cowfs_disk *d, struct cow_volume *v)
 {
 	struct cowfs_super *s = kmalloc(sizeof(*s), KM_ZERO | KM_ACCOUNT);
 	struct cow_volume_info *info = kmalloc(sizeof(*info), KM_ACCOUNT);
 	struct inode *root;
+	bool frozen;
 	int err = s && info ? cow_volume_info(v, info) : -ENOMEM;
 
-	if (!err && ((info->flags & COW_VOLUME_FROZEN) || cow_disk_read_only(&d->platform)))
+	frozen = !err && info->flags & COW_VOLUME_FROZEN;
+	if (!err && (frozen || cow_disk_read_only(&d->platform)))
 		sb->flags |= MS_RDONLY;
 	kfree(info);
 	if (err) {
@@ -208,6 +242,8 @@ static int super_fill(struct superblock *sb, struct cowfs_disk *d, struct cow_vo
 	*s = (struct cowfs_super){ .sb = sb, .disk = d, .volume = cow_volume_get(v) };
 	sb->private = s;
 	list_append(&d->supers, &s->node);
+	if (!frozen)
+		cowfs_set_account(sb, &account_root);
 	err = cowfs_inode_get(sb, COW_ROOT_INO, &root);
 	return err ? err : dentry_create_root(sb, root, &sb->root);
 }
@@ -250,16 +286,6 @@ int cowfs_super_get(struct cowfs_disk *d, struct cow_volume *v, u32 flags, struc
 	return err;
 }
 
-/* What it uses is nobody's any more. */
-static void super_drop_account(struct cowfs_super *s)
-{
-	if (!s->account)
-		return;
-	cow_volume_set_account(s->volume, NULL);
-	account_put(s->account);
-	s->account = NULL;
-}
-
 static void super_delete_volume(struct cowfs_super *s, struct cow_volume_info *info)
 {
 	int err = cow_volume_info(s->volume, info);
@@ -297,15 +323,6 @@ static void cowfs_put_super(struct superblock *sb)
 bool cowfs_is(const struct superblock *sb)
 {
 	return sb->type == &cowfs_type;
-}
-
-void cowfs_set_account(struct superblock *sb, struct account *a)
-{
-	struct cowfs_super *s = cowfs_super_of(sb);
-
-	super_drop_account(s);
-	s->account = account_get(a);
-	cow_volume_set_account(s->volume, a);
 }
 
 /* --- mount --- */
@@ -452,24 +469,30 @@ static int cowfs_mount(const struct fs_type *t, const char *source, u32 flags, c
 
 /* --- what a superblock answers --- */
 
-/* The limits of the container whose volume it is, and of those around it, as quotas are told. */
+/*
+ * The limits of the container whose volume it is, of those around it, and of one inside it that
+ * looks, as quotas are told.
+ */
 static void statfs_account(const struct cowfs_super *s, const struct cow_volume_info *v,
 			   struct kstatfs *st)
 {
-	u64 left;
+	struct account *a = s->account ? acting(s->account) : NULL;
+	u64 used, left;
 
-	if (!s->account)
-		return;
-	if (account_limit(s->account, RES_DISK) != INT64_MAX) {
-		left = account_available(s->account, RES_DISK) / COW_BLOCK;
-		st->blocks = v->used_blocks + left;
+	if (a && account_limit(a, RES_DISK) != INT64_MAX) {
+		left = account_available(a, RES_DISK) / COW_BLOCK;
+		used = a == s->account ? v->used_blocks
+				       : (u64)account_read(a, RES_DISK) / COW_BLOCK;
+		st->blocks = used + left;
 		st->bfree = MIN(st->bfree, left);
 		st->bavail = MIN(st->bavail, left);
 	}
-	if (account_limit(s->account, RES_INODES) != INT64_MAX) {
-		left = account_available(s->account, RES_INODES);
+	if (a && account_limit(a, RES_INODES) != INT64_MAX) {
+		left = account_available(a, RES_INODES);
+		used = a == s->account ? v->inodes - MIN(v->inodes, v->base_inodes)
+				       : (u64)account_read(a, RES_INODES);
 		st->ffree = MIN(st->ffree, left);
-		st->files = v->inodes - MIN(v->inodes, v->base_inodes) + left;
+		st->files = used + left;
 	}
 }
 

@@ -31,8 +31,8 @@ int cowfs_mount_device(struct block_device *b, const char *name, struct superblo
 /* The volume `name` on sb's disk: a superblock, counted. -ENOENT. */
 int cowfs_open(struct superblock *sb, const char *name, struct superblock **out);
 /*
- * What sb's volume has over its base counts in a from now on, as RES_DISK and RES_INODES, and is
- * limited there: -EDQUOT. Before others see sb.
+ * What sb's volume has over its base counts in a from now on (before: in the host's account), as
+ * RES_DISK and RES_INODES, and is limited there: -EDQUOT. Before others see sb.
  */
 struct account;
 void cowfs_set_account(struct superblock *sb, struct account *a);

@@ -269,7 +269,7 @@ static bool write_is_sync(const struct file *f)
 	       ((f->inode->sb->flags | f->path.mount->flags) & MS_SYNCHRONOUS);
 }
 
-static s64 cowfs_write(struct file *f, struct uio *u, u64 *pos)
+static s64 write_file(struct file *f, struct uio *u, u64 *pos)
 {
 	struct inode *i = f->inode;
 	s64 done;
@@ -293,6 +293,32 @@ static s64 cowfs_write(struct file *f, struct uio *u, u64 *pos)
 	return err ? err : done;
 }
 
+/*
+ * What is written counts where the file was opened: standard output that is a file outside is not
+ * what a container adds to its files.
+ */
+static s64 cowfs_write(struct file *f, struct uio *u, u64 *pos)
+{
+	s64 done;
+
+	current->writes_for = f->private;
+	done = write_file(f, u, pos);
+	current->writes_for = NULL;
+	return done;
+}
+
+static int write_counts_open(struct inode *i, struct file *f)
+{
+	f->private = account_get(current->owner->account);
+	return 0;
+}
+
+static void write_counts_release(struct file *f)
+{
+	if (f->private)
+		account_put(f->private);
+}
+
 int cowfs_fsync(struct file *f, u64 start, u64 end, bool data_only)
 {
 	struct inode *i = f->inode;
@@ -307,6 +333,8 @@ int cowfs_fsync(struct file *f, u64 start, u64 end, bool data_only)
 }
 
 const struct file_ops cowfs_file_ops = {
+	.open = write_counts_open,
+	.release = write_counts_release,
 	.read = cowfs_read,
 	.write = cowfs_write,
 	.mmap = cowfs_mmap,

@@ -256,29 +256,35 @@ int cow_volume_fits(struct cow_volume *v, u64 blocks, u64 inodes)
 	return v->account ? v->fs->hooks->fits(v->account, blocks, inodes) : 0;
 }
 
-static void tell(struct cow_volume *v, u64 blocks, u64 inodes)
+static void tell(struct cow_volume *v, u64 blocks, u64 inodes, bool moved)
 {
 	if (blocks != v->told_blocks || inodes != v->told_inodes)
-		v->fs->hooks->count(v->account, blocks - v->told_blocks, inodes - v->told_inodes);
+		v->fs->hooks->count(v->account, blocks - v->told_blocks, inodes - v->told_inodes,
+				    moved);
 	v->told_blocks = blocks;
 	v->told_inodes = inodes;
 }
 
-void cow_volume_tell(struct cow_volume *v)
+static void tell_now(struct cow_volume *v, bool moved)
 {
 	s64 inodes = v->rec.inodes - v->rec.base_inodes; /* some of the base's may be gone */
 
 	if (v->account)
-		tell(v, v->rec.used_blocks, inodes > 0 ? inodes : 0);
+		tell(v, v->rec.used_blocks, inodes > 0 ? inodes : 0, moved);
+}
+
+void cow_volume_tell(struct cow_volume *v)
+{
+	tell_now(v, false);
 }
 
 void cow_volume_set_account(struct cow_volume *v, void *account)
 {
 	cow_lock_write(&v->lock);
 	if (v->account)
-		tell(v, 0, 0);
+		tell(v, 0, 0, true);
 	v->account = account;
-	cow_volume_tell(v);
+	tell_now(v, true);
 	cow_unlock_write(&v->lock);
 }
 
