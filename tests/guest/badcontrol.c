@@ -77,6 +77,11 @@ static const struct {
 } files[] = {
 	{ "pids.max", "max", "|2|64|0x10|" },
 	{ "memory.max", "max", "|2|64|0x10|" },
+	{ "files.max", "max", "|2|64|0x10|" },
+	{ "memory.high", "max", "|2|64|0x10|" },
+	{ "memory.min", "0", "|2|64|0x10|" },
+	{ "memory.log", "0", "||" },
+	{ "io.max", "254:0 wbps=max", "||" },
 	{ "cpu.weight", "100", "|2|64|0x10|" },
 	{ "cpu.max", "max 100000", "||" },
 	{ "cpuset.cpus", "0", "||2|" },
