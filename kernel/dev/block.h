@@ -13,6 +13,7 @@
 enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD };
 
 struct page;
+struct task;
 struct block_segment {
 	struct page *page;
 	u32 offset, length; /* bytes; multiples of 512 */
@@ -58,6 +59,7 @@ int block_do(struct block_device *d, struct block_request *r); /* submit and wai
 void block_charge(struct block_device *d, enum block_op op, u64 bytes, struct account *a);
 void block_dirty(struct block_device *d);
 void block_throttle(void);
+void block_born(struct task *t); /* not yet running; up to RANK_PROCESS_TREE */
 /* Each is per second, 0: no limit. */
 void block_limit_set(struct block_device *d, struct account *a, const u64 max[IO_LIMITS]);
 

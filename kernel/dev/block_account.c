@@ -11,7 +11,8 @@
  * A request is never held up: whoever submits it may hold locks that others wait for. It is the
  * tasks of the account that wait, for the clocks, on their way to user mode: one that has asked
  * for I/O itself, and one that dirties a block while the clocks are ahead because others write
- * back what it had dirtied before. So no one is slower because of another's limit.
+ * back what it had dirtied before. So no one is slower because of another's limit. One that is
+ * born while the clocks are ahead waits first: else who forks and kills would never wait.
  *
  * The clocks are changed by compare and swap, without a lock: any lock may be held here.
  */
@@ -136,6 +137,14 @@ static ktime_t all_paid_at(const struct account *a)
 	for (unsigned i = 0; (d = block_device_at(i)); i++)
 		until = MAX(until, paid_at(a, d, true));
 	return until;
+}
+
+void block_born(struct task *t)
+{
+	if (likely(!READ_ONCE(limits_set)) || all_paid_at(t->account) <= ktime_get())
+		return;
+	t->io_until = KTIME_NEVER;
+	task_set_work(t, WORK_IO);
 }
 
 void block_throttle(void)

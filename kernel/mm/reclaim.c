@@ -145,6 +145,8 @@ void memory_throttle(void)
 	ktime_t longest = 0;
 
 	task_clear_work(current, WORK_RECLAIM);
+	if (kill_pending())
+		return;
 	for (struct account *a = current->account; a; a = a->parent) {
 		s64 excess = high_excess(a);
 
@@ -154,6 +156,6 @@ void memory_throttle(void)
 		high_reclaim(a, excess);
 		longest = MAX(longest, high_wait(high_excess(a), READ_ONCE(a->memory_high)));
 	}
-	if (longest && !kill_pending())
+	if (longest)
 		wait_killable(longest);
 }

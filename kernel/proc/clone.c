@@ -18,6 +18,7 @@
 #include "arch/x86/trap.h"
 #include "arch/x86/uaccess.h"
 #include "core/errno.h"
+#include "dev/block.h"
 #include "fs/context.h"
 #include "fs/fdtable.h"
 #include "mm/aspace.h"
@@ -343,6 +344,7 @@ static int clone_publish(const struct clone_request *r, struct task *t)
 		t->vfork_waiter = current;
 	if (owner_is_paused(p->pids->owner))
 		task_set_work(t, WORK_PAUSE);
+	block_born(t);
 	if (p != me && p->kills_before != p->pids->kills)
 		signal_kill_process(p); /* born into a container that ends */
 	spin_unlock(&tree_lock);

@@ -77,6 +77,11 @@ static const struct {
 } files[] = {
 	{ "pids.max", "max", "|2|64|0x10|" },
 	{ "memory.max", "max", "|2|64|0x10|" },
+	{ "files.max", "max", "|2|64|0x10|" },
+	{ "memory.high", "max", "|2|64|0x10|" },
+	{ "memory.min", "0", "|2|64|0x10|" },
+	{ "memory.log", "0", "||" },
+	{ "io.max", "254:0 wbps=max", "||" },
 	{ "cpu.weight", "100", "|2|64|0x10|" },
 	{ "cpu.max", "max 100000", "||" },
 	{ "cpuset.cpus", "0", "||2|" },
@@ -166,7 +171,8 @@ static void control_buffers(void)
 		ERR(ftruncate(fd, -1), EINVAL);
 		EQ((intptr_t)mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0), -1);
 		if (files[i].good) {
-			for (size_t k = 0; k < COUNT(nowhere); k++)
+			bool empty = !pread(fd, large, 1, 0);
+			for (size_t k = 0; k < COUNT(nowhere) && !empty; k++)
 				ERR(read(fd, nowhere[k], 5), EFAULT);
 			ERR(pread(fd, large, 1, -1), EINVAL);
 			EQ(pread(fd, large, sizeof large, 1L << 60), 0);

@@ -144,6 +144,10 @@ t 'membomb within its limit' 0 'membomb: 4 MB, status 0' ctool run --rm -m 16M "
 t 'echoloop' 0 'boo 1*boo 2*boo 3*' sh -c "ctool run --detach --name loop $R /echoloop 1 boo >/dev/null
 	for i in 1 2 3 4 5 6 7 8 9; do ctool logs loop | grep -q 'boo 3' && break; sleep 0.2; done
 	ctool logs loop; ctool rm -f loop"
+t 'usersched shares by tickets' 0 'pid 2: 1 tickets, *% of the work, promised 20.0%*pid 3: 4 tickets, *% of the work, promised 80.0%*
+[0-9]* choices, [0-9]* by the kernel' sh -c "usersched 1 4 >$W/shares; cat $W/shares"
+t 'and who has four of five gets most' 0 '' sh -c "[ \$(sed -n 's/^pid 3.*tickets, \([0-9]*\).*/\1/p' $W/shares) -gt 60 ]"
+t 'usersched: no tickets' 125 'usage: usersched TICKETS...*' usersched 0
 t 'vctest on the host' 0 'vctest: written to console 7' vctest 7 hello
 t 'vctest inside reaches no console' 1 '*tty7: No such file*' ctool run --rm "$R" /vctest 7
 t "nothing is left" 0 "" ctool list -aq

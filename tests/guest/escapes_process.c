@@ -585,10 +585,12 @@ static void forged_ids(void)
 /* Its own limits and filter, which are its parent's to set. */
 static void own_control_files(void)
 {
-	static const char *const names[] = { "pids.max", "memory.max",	  "cpu.weight",
-					     "cpu.max",	 "cpuset.cpus",	  "sched.policy",
-					     "freeze",	 "syscalls.deny", "kill",
-					     "on_limit", "sched.log" };
+	static const char *const names[] = { "pids.max",    "memory.max",    "cpu.weight",
+					     "cpu.max",	    "cpuset.cpus",   "sched.policy",
+					     "freeze",	    "syscalls.deny", "kill",
+					     "on_limit",    "sched.log",     "files.max",
+					     "memory.high", "memory.min",    "memory.log",
+					     "io.max" };
 	char path[128];
 
 	outside();

@@ -260,6 +260,35 @@ static void signals(void)
 	EQ(reap(pid), 137);
 }
 
+/* Who forks, has the children do it, and kills them, does not get round it. */
+static void fork_and_kill(void)
+{
+	pid_t pid;
+
+	world_on_disk();
+	int c = spawn();
+	OK(control_set(c, "io.max", "254:0 wbps=16K"));
+	CFORKED(pid, c)
+	{
+		for (int i = 0;; i++) {
+			char path[32];
+			pid_t child;
+			snprintf(path, sizeof path, "/in/%d", i);
+			FORKED(child) write_file(path, MIB, true);
+			if (!i)
+				AWAIT(io(0, "wbytes") >= MIB); /* from here on they owe */
+			sleep_ms(100);
+			kill(child, SIGKILL);
+			reap(child);
+			WORD(0)++;
+		}
+	}
+	AWAIT(WORD(0) >= 12);
+	CHECK(io(c, "wbytes") < 4 * MIB); /* of 12 */
+	gone(c);
+	EQ(reap(pid), 137);
+}
+
 /* A neighbour writes, syncs and reads as fast as ever, while the other waits. */
 static void neighbour(void)
 {
@@ -342,8 +371,8 @@ static void nested(void)
 }
 
 static const struct tap_case cases[] = {
-	T(counted), T(values),	  T(rates),	    T(released), T(ended),
-	T(signals), T(neighbour), T(dirtier_waits), T(nested),
+	T(counted), T(values),	  T(rates),	    T(released),      T(ended),
+	T(signals), T(neighbour), T(fork_and_kill), T(dirtier_waits), T(nested),
 };
 
 int main(int argc, char **argv)
