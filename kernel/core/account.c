@@ -303,6 +303,7 @@ static int charge_refused(struct account *by, enum resource what, s64 n)
 {
 	static const int error[RES_COUNT] = { [RES_MEMORY] = -ENOMEM,
 					      [RES_PIDS] = -EAGAIN,
+					      [RES_FILES] = -EAGAIN,
 					      [RES_DISK] = -EDQUOT,
 					      [RES_INODES] = -EDQUOT };
 
