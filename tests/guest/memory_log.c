@@ -206,9 +206,10 @@ static void cfd(void)
 		}
 		tap_slurp("/sys/container/self/cfd", text, sizeof text);
 		CHECK(cfd_has(text, 77, 1));
+		WORD(4) = 1; /* nothing is opened or closed any more */
 		idle();
 	}
-	AWAIT(WORD(1));
+	AWAIT(WORD(1) && WORD(4));
 	snprintf(path, sizeof path, "/sys/container/%d/cfd", c);
 	REQUIRE(tap_slurp(path, text, sizeof text) > 0);
 	CHECK(cfd_has(text, 77, 1) && cfd_has(text, 500, 1));
