@@ -637,6 +637,7 @@ static void cowfs_drain(void)
 	list_for_each (d, &disks, node) {
 		while (cow_work(d->fs, true))
 			resched_point();
+		cow_io_drain(&d->platform); /* what is being read ahead cannot be dropped */
 		(void)cow_shrink(d->fs, UINT64_MAX);
 		(void)cow_trim(d->fs);
 	}
