@@ -62,6 +62,12 @@ N ?= 100000
 leaktest: all $(GUEST_DIR)/leaks ## N lives of containers (100000), then exactly the free pages and objects of before
 	./run --no-build --smp 4 --timeout 36000 --add $(GUEST_DIR)/leaks:/leaks -c 'LEAK_CYCLES=$(N) /leaks'
 
+# Noisy neighbours for longer than ./test does it, and with two CPUs as well.
+.PHONY: neighbours
+neighbours: all $(GUEST_DIR)/neighbours ## noisy neighbours, 5 s each, with one CPU and with two
+	NEIGHBOUR_SECONDS=5 tests/host/neighbours.sh
+	NEIGHBOUR_SECONDS=5 NEIGHBOUR_CPUS=2 tests/host/neighbours.sh
+
 # Unit tests that run here, under sanitizers: tests/host/build.mk.
 include tests/host/build.mk
 host-tests: $(HOST_TESTS) ## build the unit tests of kernel/lib and kernel/core

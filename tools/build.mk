@@ -25,6 +25,14 @@ $(BUILD)/tests/bench/%: tests/bench/%.c $(USER_LIB)
 bench: kernel $(BUILD)/host/mkcpio $(BUILD)/tests/bench/container $(BUILD)/tests/bench/files host ## measure against Linux, write doc/performance.md
 	@tools/bench $(BENCH)
 
+$(BUILD)/bench/%: bench/%.c
+	@mkdir -p $(@D)
+	musl-gcc -static -O2 -s -o $@ $<
+
+.PHONY: bench-containers
+bench-containers: all $(BUILD)/tests/bench/container $(BUILD)/bench/pause $(BUILD)/bench/true ## how many containers there can be, and what one costs
+	@tools/bench-containers
+
 gdb: ## a shell in the debug kernel that waits for gdb, and says how to attach it
 	@./run --debug --gdb
 

@@ -417,6 +417,7 @@ void dentry_forget_tree(struct dentry *top)
 		}
 		dentry_put(d);
 		d = next;
+		resched_point(); /* a whole filesystem may go */
 	}
 	dentry_put(d);
 }

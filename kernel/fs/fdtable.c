@@ -20,8 +20,10 @@
 #include "fs/internal.h"
 #include "lib/bitmap.h"
 
-#define FD_ARRAY_MIN 64
-#define FD_MAX	     (1u << 20) /* Linux's fs.nr_open */
+#define FD_COPY_WORDS 64 /* of 64 descriptors, between two resched_point()s */
+#define FD_CLOSE_STEP 8
+#define FD_ARRAY_MIN  64
+#define FD_MAX	      (1u << 20) /* Linux's fs.nr_open */
 
 static struct fd_array *fd_array_alloc(u32 size)
 {
@@ -118,12 +120,14 @@ static void fd_mark_free(struct fd_table *t, struct fd_array *a, u32 fd)
 	t->open_count--;
 }
 
-/* Fills a fresh table from an old one: each file counted; mere reservations are left out. */
-static void fd_array_copy(struct fd_table *t, const struct fd_array *from, u32 end)
+/* Words [w, end) of a fresh table from an old one: each file counted; mere reservations are left
+ * out.
+ */
+static void fd_array_copy(struct fd_table *t, const struct fd_array *from, u32 w, u32 end)
 {
 	struct fd_array *a = t->array;
 
-	for (u32 w = 0; w < end / 64; w++) {
+	for (; w < end; w++) {
 		for (u64 bits = from->used[w]; bits; bits &= bits - 1) {
 			u32 fd = w * 64 + __builtin_ctzll(bits);
 			struct file *f = from->file[fd];
@@ -136,7 +140,6 @@ static void fd_array_copy(struct fd_table *t, const struct fd_array *from, u32 e
 		}
 		a->cloexec[w] = from->cloexec[w] & a->used[w];
 	}
-	t->lowest_hint = 0;
 }
 
 int fd_table_copy(struct fd_table *from, struct fd_table **out)
@@ -163,15 +166,32 @@ int fd_table_copy(struct fd_table *from, struct fd_table **out)
 		kfree(t->array);
 		t->array = bigger;
 	}
-	fd_array_copy(t, from->array, end);
+	/* A large table in steps: a million descriptors must not keep the CPU. It never shrinks. */
+	for (u32 w = 0; w < end / 64; w += FD_COPY_WORDS) {
+		if (w) {
+			fd_unlock(from, locked);
+			resched_point();
+			locked = fd_lock(from);
+		}
+		fd_array_copy(t, from->array, w, MIN(w + FD_COPY_WORDS, end / 64));
+	}
 	fd_unlock(from, locked);
+	t->lowest_hint = 0;
 	*out = t;
 	return 0;
+}
+
+/* Due in loops that close: now and then, as closing may free much. */
+static void close_pause(u32 count)
+{
+	if (count % FD_CLOSE_STEP == 0)
+		resched_point();
 }
 
 static void fd_table_close_all(struct fd_table *t)
 {
 	struct fd_array *a = t->array;
+	u32 count = 0;
 
 	for (u32 w = 0; w < a->size / 64; w++)
 		for (u64 bits = a->used[w]; bits; bits &= bits - 1) {
@@ -183,6 +203,7 @@ static void fd_table_close_all(struct fd_table *t)
 				f->ops->flush(f);
 			locks_close(f, t);
 			file_put_now(f);
+			close_pause(++count);
 		}
 }
 
@@ -213,10 +234,13 @@ int fd_table_unshare_for_exec(void)
 void fd_close_on_exec(void)
 {
 	struct fd_array *a = current->files->array;
+	u32 count = 0;
 
 	for (u32 w = 0; w < a->size / 64; w++)
-		for (u64 bits = a->cloexec[w] & a->used[w]; bits; bits &= bits - 1)
+		for (u64 bits = a->cloexec[w] & a->used[w]; bits; bits &= bits - 1) {
 			fd_close(w * 64 + __builtin_ctzll(bits));
+			close_pause(++count);
+		}
 }
 
 /* --- looking up --- */

@@ -390,6 +390,8 @@ s64 sys_close_range(u32 first, u32 last, u32 flags)
 			fd_close(fd);
 		if (fd == UINT32_MAX)
 			break;
+		if (fd % 8 == 0) /* as many as there may be, and each may free much */
+			resched_point();
 	}
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include "mm/slab.h"
 #include "syscalls.h"
 
+#define SCAN_STEP   256
 #define POLL_INLINE 6
 
 struct poll_entry {
@@ -121,6 +122,7 @@ static void poll_sleep_done(struct poll_sleep *s)
 		for (u32 i = 0; i < c->used; i++)
 			poll_entry_done(&c->entry[i]);
 		kfree(c);
+		resched_point();
 	}
 }
 
@@ -164,6 +166,13 @@ static s64 poll_loop(struct poll_sleep *s, ktime_t deadline,
 	}
 }
 
+/* There may be a million descriptors to look at. */
+static void scan_pause(u32 n)
+{
+	if (n % SCAN_STEP == SCAN_STEP - 1)
+		resched_point();
+}
+
 /* --- poll --- */
 
 struct pollfd {
@@ -185,6 +194,7 @@ static s64 poll_scan(void *arg, struct poll_sleep *s)
 		struct pollfd *p = &l->fds[i];
 		struct fd_ref r;
 
+		scan_pause(i);
 		p->revents = 0;
 		if (p->fd < 0)
 			continue;

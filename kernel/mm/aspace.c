@@ -119,6 +119,8 @@ void aspace_unref(struct aspace *as)
 
 /* --- fork --- */
 
+#define FORK_STEP 64 /* areas between two resched_point()s */
+
 /*
  * What a fault can bring back is not copied, unless that costs less: entries of a
  * small area of a file go faster by copying than by faulting.
@@ -170,6 +172,7 @@ int aspace_fork(struct aspace *from, struct aspace **out)
 	struct aspace *to;
 	bool cow = false;
 	struct vma *v;
+	u32 count = 0;
 	int err = aspace_create(&to);
 
 	if (err)
@@ -184,6 +187,8 @@ int aspace_fork(struct aspace *from, struct aspace **out)
 		err = fork_area(to, v, &cow);
 		if (err)
 			break;
+		if (++count % FORK_STEP == 0)
+			resched_point();
 	}
 	if (cow)
 		tlb_flush_range(from, 0, USER_END);

@@ -21,7 +21,8 @@
 #define SMALL_MAPPING (256ul << 10) /* goes above the stack */
 #define LOW_START     0x40000000ull /* MAP_32BIT: as Linux, the second GiB */
 #define LOW_END	      0x80000000ull
-#define ZAP_STEP      (64ul << 20) /* between two resched_point()s */
+#define ZAP_STEP      (16ul << 20) /* between two resched_point()s */
+#define AREAS_STEP    64
 /* The stack gets this much room at least, whatever RLIMIT_STACK says (as Linux). */
 #define STACK_ROOM_MIN (128ul << 20)
 #define STACK_ROOM_MAX (USER_END / 6 * 5)
@@ -236,6 +237,13 @@ int isolate_range(struct aspace *as, u64 start, u64 end, struct vma **first)
 	return 0;
 }
 
+/* Due in loops over areas, of which there may be tens of thousands. */
+static void areas_pause(u32 n)
+{
+	if (n % AREAS_STEP == 0)
+		resched_point();
+}
+
 static void zap_whole(struct gather *g, struct vma *v)
 {
 	for (u64 at = v->start; at < v->end;) {
@@ -249,11 +257,12 @@ static void zap_whole(struct gather *g, struct vma *v)
 
 static void free_areas(struct list *l)
 {
-	while (!list_empty(l)) {
+	for (u32 n = 1; !list_empty(l); n++) {
 		struct vma *v = list_first(l, struct vma, mapping_node);
 		list_remove(&v->mapping_node);
 		vma_close(v);
 		vma_free(v);
+		areas_pause(n);
 	}
 }
 
@@ -268,11 +277,12 @@ int unmap_locked(struct aspace *as, u64 start, u64 end)
 		return err;
 	prev = vma_prev(v);
 	gather_begin(&g, as, false);
-	for (; v && v->start < end; v = next) {
+	for (u32 n = 1; v && v->start < end; v = next, n++) {
 		next = vma_next(v);
 		vma_unlink(v);
 		zap_whole(&g, v);
 		list_append(&gone, &v->mapping_node);
+		areas_pause(n);
 	}
 	pt_free_tables(&g, start, end, prev ? prev->end : 0, v ? v->start : USER_END);
 	gather_end(&g);
@@ -298,16 +308,19 @@ void unmap_dead(struct aspace *as)
 	struct list gone = LIST_INIT(gone);
 	struct gather g;
 	struct vma *v, *next;
+	u32 n = 0;
 
 	gather_begin(&g, as, true);
 	for_each_vma (v, as) {
 		vma_leave_mapping(v);
 		zap_whole(&g, v);
+		areas_pause(++n);
 	}
 	for (v = vma_first(as); v; v = next) {
 		next = vma_next(v);
 		pt_free_tables(&g, v->start, v->end, 0, next ? next->start : USER_END);
 		list_append(&gone, &v->mapping_node);
+		areas_pause(++n);
 	}
 	gather_end(&g);
 	as->areas.root = NULL;

@@ -200,6 +200,8 @@ static void free_level(struct gather *g, pte_t *t, unsigned level, u64 start, u6
 		if (level > 2)
 			free_level(g, child, level - 1, MAX(at, start), MIN(at + span, end), floor,
 				   ceiling);
+		if (level == 3)
+			resched_point(); /* after each 512 entries */
 		if (at < floor || at + span > ceiling)
 			continue;
 		struct page *p = pte_page(*e);
@@ -347,6 +349,8 @@ int pt_copy(struct aspace *to, struct vma *v, bool *cow)
 		spin_unlock(&to->pt_lock);
 		spin_unlock(&from->pt_lock);
 		va = stop;
+		if (va < v->end)
+			resched_point();
 	}
 	rss_add(to, &to->rss_anon, c.anon);
 	rss_add(to, v->ops == &shmem_vm_ops ? &to->rss_shmem : &to->rss_file, c.file);
@@ -361,11 +365,13 @@ int pt_make_range(struct aspace *as, u64 va, u64 len)
 	u64 end = va + len;
 	int err = 0;
 
-	spin_lock(&as->pt_lock);
-	for (; va < end && !err; va = pt_stop(va, end))
+	for (; va < end && !err; va = pt_stop(va, end)) {
+		spin_lock(&as->pt_lock);
 		if (!pt_make(as, va))
 			err = -ENOMEM;
-	spin_unlock(&as->pt_lock);
+		spin_unlock(&as->pt_lock);
+		resched_point();
+	}
 	return err;
 }
 

@@ -63,13 +63,13 @@ void signal_notify_parent(struct process *child, int code)
 	struct process *parent = child->parent;
 	bool ended = code == CLD_EXITED || code == CLD_KILLED || code == CLD_DUMPED;
 	int sig = SIGCHLD;
-	struct sigaction_kernel *a;
+	const struct sigaction_kernel *a;
 	struct siginfo info;
 
 	spin_assert_held(&tree_lock);
 	if (!parent || !parent->signals)
 		return;
-	a = &parent->signals->hand->action[SIGCHLD - 1];
+	a = sigaction_of(parent, SIGCHLD);
 	if (ended)
 		sig = child->exit_signal;
 	else if (a->handler == SIG_IGN || a->flags & SA_NOCLDSTOP)
@@ -88,7 +88,7 @@ static bool parent_ignores(const struct process *p)
 
 	if (!p->parent || !p->parent->signals)
 		return true;
-	a = &p->parent->signals->hand->action[SIGCHLD - 1];
+	a = sigaction_of(p->parent, SIGCHLD);
 	return p->exit_signal == SIGCHLD && (a->handler == SIG_IGN || a->flags & SA_NOCLDWAIT);
 }
 

@@ -2,7 +2,8 @@
 /*
  * itimer.c - alarm(2), setitimer(2), and the CPU-time limit RLIMIT_CPU.
  *
- * ITIMER_REAL is one kernel timer. The CPU-time ones need no tick: a poll timer
+ * ITIMER_REAL is one kernel timer, which waits, once it has sent SIGALRM, until that
+ * is taken (as posix_timer.c). The CPU-time ones need no tick: a poll timer
  * is armed for the earliest moment at which one of them could expire (if all
  * threads ran all the time until then), looks at the CPU clock, sends what is
  * due, and arms itself again.
@@ -26,24 +27,41 @@ static void real_timer_fire(struct timer *timer)
 	ktime_t now = ktime_get();
 
 	spin_lock(&p->signal_lock);
-	if (sh->real_expires > now) { /* it was set anew meanwhile */
+	if (sh->real_waits || sh->real_expires > now) { /* it was set anew meanwhile */
 		spin_unlock(&p->signal_lock);
 		return;
 	}
-	if (sh->real_interval) {
-		sh->real_expires +=
-			(1 + (now - sh->real_expires) / sh->real_interval) * sh->real_interval;
-		timer_arm(timer, sh->real_expires);
-	} else {
+	if (sh->real_interval)
+		sh->real_waits = true;
+	else
 		sh->real_expires = KTIME_NEVER;
-	}
 	spin_unlock(&p->signal_lock);
 	signal_send_process(p, SIGALRM, NULL);
+}
+
+/* The expiry after those that have passed, if it waits. */
+static ktime_t real_timer_next(const struct signal_shared *sh, ktime_t now)
+{
+	ktime_t passed = now - sh->real_expires;
+
+	if (!sh->real_waits || passed < 0)
+		return sh->real_expires;
+	return sh->real_expires + (1 + passed / sh->real_interval) * sh->real_interval;
+}
+
+void real_timer_taken(struct signal_shared *sh)
+{
+	if (!sh->real_waits)
+		return;
+	sh->real_expires = real_timer_next(sh, ktime_get());
+	sh->real_waits = false;
+	timer_arm(&sh->real_timer, sh->real_expires);
 }
 
 static void real_timer_set(struct signal_shared *sh, ktime_t value, ktime_t interval)
 {
 	sh->real_interval = interval;
+	sh->real_waits = false;
 	if (!value || __builtin_add_overflow(ktime_get(), value, &sh->real_expires))
 		sh->real_expires = KTIME_NEVER;
 	if (sh->real_expires == KTIME_NEVER)
@@ -171,13 +189,14 @@ static ktime_t cpu_timer_left(struct process *p, const struct cpu_timer *c, bool
 static void itimer_read(struct process *p, int which, ktime_t *value, ktime_t *interval)
 {
 	struct signal_shared *sh = p->signals;
+	ktime_t now = ktime_get();
 
 	switch (which) {
 	case ITIMER_REAL:
 		*interval = sh->real_interval;
 		*value = sh->real_expires == KTIME_NEVER
 				 ? 0
-				 : MAX(sh->real_expires - ktime_get(), NSEC_PER_USEC);
+				 : MAX(real_timer_next(sh, now) - now, NSEC_PER_USEC);
 		break;
 	case ITIMER_VIRTUAL:
 		*interval = sh->virt.interval;

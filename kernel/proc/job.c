@@ -214,7 +214,7 @@ bool signal_ignored_or_blocked(int sig)
 	struct process *p = current->process;
 	struct task_signals *ts = current->signals;
 
-	return (ts->blocked & SIGBIT(sig)) || p->signals->hand->action[sig - 1].handler == SIG_IGN;
+	return (ts->blocked & SIGBIT(sig)) || sigaction_of(p, sig)->handler == SIG_IGN;
 }
 
 /* --- signals to groups --- */

@@ -2,9 +2,12 @@
 /*
  * posix_timer.c - timer_create(2) and its family.
  *
- * A timer owns its queue entry, so that expiry cannot fail: while the entry is
- * queued, further expiries only count as overruns. A timer on a CPU-time clock
- * polls, as itimer.c does. Everything is under process->signal_lock; deleting
+ * A timer owns its queue entry, so that expiry cannot fail. A periodic one that
+ * has sent its signal waits: it is armed again when the signal is taken, and what
+ * it has missed by then is its overrun. So nobody makes the machine busy with
+ * expiries that he does not take, however short the interval. One whose signal is
+ * ignored waits until it is not; SIGEV_NONE is never armed. A timer on a CPU-time
+ * clock polls, as itimer.c does. Everything is under process->signal_lock; deleting
  * takes a timer out of the table under the lock, then waits for its callback.
  */
 #include "arch/x86/uaccess.h"
@@ -32,7 +35,8 @@ struct posix_timer {
 	u64 value;	 /* sigev_value */
 	ktime_t expires; /* monotonic, or CPU time for CPU clocks; KTIME_NEVER: disarmed */
 	ktime_t interval;
-	s64 overrun, overrun_last;
+	bool waits;  /* expires is past: the signal is to be taken first */
+	s64 overrun; /* of the signal taken last */
 	struct sigqueue_entry entry;
 };
 
@@ -75,7 +79,7 @@ static void posix_timer_rearm(struct posix_timer *t)
 	timer_arm(&t->timer, ktime_get() + left);
 }
 
-/* Moves a periodic timer beyond now: the expiries that were passed. */
+/* Moves a periodic timer beyond now, another one to never: how many times it has expired. */
 static s64 posix_timer_advance(struct posix_timer *t, ktime_t now)
 {
 	s64 n;
@@ -84,27 +88,41 @@ static s64 posix_timer_advance(struct posix_timer *t, ktime_t now)
 		t->expires = KTIME_NEVER;
 		return 1;
 	}
+	if (t->expires > now)
+		return 0;
 	n = 1 + (now - t->expires) / t->interval;
 	t->expires += n * t->interval;
 	return n;
 }
 
-static void posix_timer_queue(struct posix_timer *t, s64 expiries)
+static struct sigpending *posix_timer_pending(const struct posix_timer *t)
 {
-	struct sigpending *s = t->task ? &((struct task_signals *)t->task->signals)->pending
-				       : &t->process->signals->pending;
+	return t->task ? &((struct task_signals *)t->task->signals)->pending
+		       : &t->process->signals->pending;
+}
 
-	if (!list_empty(&t->entry.node)) {
-		t->overrun = MIN(t->overrun + expiries, (s64)OVERRUN_MAX);
+static void posix_timer_queue(struct posix_timer *t)
+{
+	if (!list_empty(&t->entry.node))
 		return;
-	}
-	t->overrun = expiries - 1;
 	memset(&t->entry.info, 0, sizeof(t->entry.info));
 	t->entry.info.signo = t->signo;
 	t->entry.info.code = SI_TIMER;
 	t->entry.info.timer.timer_id = t->id;
 	t->entry.info.timer.value = t->value;
-	list_append(&s->queue, &t->entry.node);
+	list_append(&posix_timer_pending(t)->queue, &t->entry.node);
+}
+
+/* If the signal was ignored, its entry is in the queue for nothing. */
+static void posix_timer_sent(struct posix_timer *t)
+{
+	struct process *p = t->process;
+
+	spin_lock(&p->signal_lock);
+	if (!list_empty(&t->entry.node) && p->signals && (!t->task || t->task->signals) &&
+	    !(posix_timer_pending(t)->set & SIGBIT(t->signo)))
+		list_remove(&t->entry.node);
+	spin_unlock(&p->signal_lock);
 }
 
 static void posix_timer_fire(struct timer *timer)
@@ -113,29 +131,54 @@ static void posix_timer_fire(struct timer *timer)
 	struct process *p = t->process;
 	struct task *to = t->task;
 	bool send = false;
-	ktime_t now;
 
 	spin_lock(&p->signal_lock);
-	now = posix_timer_now(t);
-	if (t->expires <= now) {
-		s64 n = posix_timer_advance(t, now);
-		send = t->notify != SIGEV_NONE && p->signals && (!to || to->signals);
+	if (t->waits || t->expires > posix_timer_now(t)) {
+		if (!t->waits)
+			posix_timer_rearm(t);
+	} else {
+		send = p->signals && (!to || to->signals);
 		if (send)
-			posix_timer_queue(t, n);
+			posix_timer_queue(t);
+		t->waits = send && t->interval;
+		if (!t->waits)
+			t->expires = KTIME_NEVER;
 	}
-	posix_timer_rearm(t);
 	spin_unlock(&p->signal_lock);
-	if (send && to)
+	if (!send)
+		return;
+	if (to)
 		signal_send_task(to, t->signo, NULL);
-	else if (send)
+	else
 		signal_send_process(p, t->signo, NULL);
+	posix_timer_sent(t);
+}
+
+s64 posix_timer_taken(struct posix_timer *t)
+{
+	s64 n;
+
+	if (!t->waits)
+		return 0;
+	t->waits = false;
+	n = posix_timer_advance(t, posix_timer_now(t));
+	posix_timer_rearm(t);
+	return MAX(n - 1, 0l);
 }
 
 void posix_timer_dequeued(struct posix_timer *t, struct siginfo *info)
 {
-	t->overrun_last = t->overrun;
+	t->overrun = MIN(posix_timer_taken(t), (s64)OVERRUN_MAX);
 	info->timer.overrun = t->overrun;
-	t->overrun = 0;
+}
+
+void posix_timers_unignored(struct process *p, int sig)
+{
+	struct posix_timer *t;
+
+	for (u64 id = 0; (t = radix_next(&p->signals->posix_timers.ids, &id)); id++)
+		if (t->signo == sig && list_empty(&t->entry.node))
+			posix_timer_taken(t);
 }
 
 /* --- creating and finding --- */
@@ -250,8 +293,18 @@ free_timer:
 
 static void posix_timer_read(const struct posix_timer *t, ktime_t *value, ktime_t *interval)
 {
+	struct posix_timer next = *t;
+	ktime_t now;
+
 	*interval = t->interval;
-	*value = t->expires == KTIME_NEVER ? 0 : MAX(t->expires - posix_timer_now(t), (ktime_t)1);
+	*value = 0;
+	if (t->expires == KTIME_NEVER)
+		return;
+	now = posix_timer_now(t);
+	if (t->expires <= now && (t->waits || t->notify == SIGEV_NONE))
+		posix_timer_advance(&next, now);
+	if (next.expires != KTIME_NEVER)
+		*value = MAX(next.expires - now, (ktime_t)1);
 }
 
 static int itimerspec_to_user(uaddr_t out, ktime_t value, ktime_t interval)
@@ -282,6 +335,7 @@ static void posix_timer_set(struct posix_timer *t, s64 value, s64 interval, bool
 
 	t->interval = interval;
 	t->overrun = 0;
+	t->waits = false;
 	if (!value)
 		t->expires = KTIME_NEVER;
 	else if (!absolute)
@@ -293,7 +347,7 @@ static void posix_timer_set(struct posix_timer *t, s64 value, s64 interval, bool
 		t->expires = KTIME_NEVER;
 	if (!list_empty(&t->entry.node))
 		list_remove(&t->entry.node);
-	if (t->expires == KTIME_NEVER)
+	if (t->expires == KTIME_NEVER || t->notify == SIGEV_NONE)
 		timer_cancel(&t->timer);
 	else
 		posix_timer_rearm(t);
@@ -334,7 +388,7 @@ s64 sys_timer_getoverrun(int id)
 	spin_lock(&p->signal_lock);
 	t = posix_timer_find(p, id);
 	if (t)
-		n = t->overrun_last;
+		n = t->overrun;
 	spin_unlock(&p->signal_lock);
 	return n;
 }
@@ -348,6 +402,7 @@ static void posix_timer_delete(struct process *p, u64 id)
 	if (t) {
 		t->expires = KTIME_NEVER;
 		t->interval = 0;
+		t->waits = false;
 		list_remove(&t->entry.node);
 	}
 	spin_unlock(&p->signal_lock);
@@ -387,6 +442,7 @@ void timers_destroy_process(struct process *p)
 	radix_destroy(&sh->posix_timers.ids);
 	spin_lock(&p->signal_lock);
 	sh->real_interval = 0;
+	sh->real_waits = false;
 	sh->real_expires = KTIME_NEVER;
 	sh->virt.expires = sh->prof.expires = sh->limit.expires = KTIME_NEVER;
 	spin_unlock(&p->signal_lock);

@@ -386,10 +386,11 @@ static const struct pseudo_dir_ops sys_dir = { .entries = sys_files };
 
 static void show_cache(const char *name, u64 live, size_t size, void *arg)
 {
-	text_printf(arg, "%s %llu\n", name, (ull)live);
+	text_printf(arg, "%s %llu %zu\n", name, (ull)live, size);
 }
 
-/* What is alive of each kind, after everything that only delays frees has been emptied. */
+/* What is alive of each kind and how large one is, after everything that only delays frees has been
+ * emptied. */
 static int show_objects(void *object, struct text *t)
 {
 	struct page_stats s;

@@ -43,7 +43,7 @@ static void gather_signals(struct process *p, struct task *t, struct stat_line *
 		l->pending = ts->pending.set | (p->signals ? p->signals->pending.set : 0);
 	}
 	for (int sig = 1; p->signals && sig <= NSIG; sig++) {
-		u64 h = p->signals->hand->action[sig - 1].handler;
+		u64 h = sigaction_of(p, sig)->handler;
 		l->ignored |= h == SIG_IGN ? SIGBIT(sig) : 0;
 		l->caught |= h > SIG_IGN ? SIGBIT(sig) : 0;
 	}

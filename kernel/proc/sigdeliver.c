@@ -143,13 +143,13 @@ static int signal_next(struct task_signals *ts, struct sigaction_kernel *action,
 	int sig;
 
 	while ((sig = signal_dequeue(current, ~ts->blocked, info))) {
-		struct sigaction_kernel *a = &p->signals->hand->action[sig - 1];
+		const struct sigaction_kernel *a = sigaction_of(p, sig);
 		bool init = p->pids->init == p;
 
 		*action = *a;
 		if (a->handler > SIG_IGN) {
 			if (a->flags & SA_RESETHAND)
-				a->handler = SIG_DFL;
+				sigaction_reset(p, sig);
 			return sig;
 		}
 		if (a->handler == SIG_IGN || (SIGBIT(sig) & SIGSET_IGNORED))
@@ -192,7 +192,7 @@ static void signal_run_handler(struct trapframe *f, int sig, const struct sigact
 	if (sigframe_push(f, sig, a, info, old)) {
 		if (sig == SIGSEGV) { /* the stack for its own handler is gone */
 			spin_lock(&current->process->signal_lock);
-			current->process->signals->hand->action[SIGSEGV - 1].handler = SIG_DFL;
+			sigaction_reset(current->process, SIGSEGV);
 			spin_unlock(&current->process->signal_lock);
 		}
 		signal_fault(SIGSEGV, SI_KERNEL, 0, 0, 0);

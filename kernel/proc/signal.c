@@ -21,7 +21,7 @@
 #include "mm/slab.h"
 #include "proc/process.h"
 
-static struct slab_cache *entry_cache, *task_cache, *shared_cache, *hand_cache;
+static struct slab_cache *entry_cache, *task_cache, *shared_cache, *hand_cache, *actions_cache;
 
 static void signal_caches_init(void)
 {
@@ -32,6 +32,8 @@ static void signal_caches_init(void)
 					 SLAB_ACCOUNT | SLAB_ZERO);
 	hand_cache =
 		slab_cache_create("sighand", sizeof(struct sighand), 0, SLAB_ACCOUNT | SLAB_ZERO);
+	actions_cache = slab_cache_create("sigactions", sizeof(struct sigactions), 0,
+					  SLAB_ACCOUNT | SLAB_ZERO);
 }
 
 /* --- queue entries --- */
@@ -53,8 +55,10 @@ struct sigqueue_entry *sigqueue_alloc(struct process *p, bool force)
 
 void sigqueue_free(struct process *p, struct sigqueue_entry *e)
 {
-	if (e->timer) /* belongs to its timer */
+	if (e->timer) { /* belongs to its timer */
+		posix_timer_taken(e->timer);
 		return;
+	}
 	if (p->signals) /* the process may be gone before the last reference on a thread */
 		p->signals->queued--;
 	slab_free(entry_cache, e);
@@ -122,6 +126,8 @@ int signal_dequeue(struct task *t, sigset_t allowed, struct siginfo *info)
 	}
 	if (!sig)
 		return 0;
+	if (sig == SIGALRM)
+		real_timer_taken(p->signals);
 	e = sigpending_take(from, sig);
 	if (!e) {
 		memset(info, 0, sizeof(*info));
@@ -261,13 +267,93 @@ void signal_thread_left(struct process *p)
 	}
 }
 
-static void sighand_reset(struct sighand *h, bool keep_ignored)
+/* --- actions --- */
+
+const struct sigaction_kernel *sigaction_of(const struct process *p, int sig)
 {
-	for (int i = 0; i < NSIG; i++)
-		if (!keep_ignored || h->action[i].handler != SIG_IGN)
-			h->action[i] = (struct sigaction_kernel){ .handler = SIG_DFL };
-		else
-			h->action[i] = (struct sigaction_kernel){ .handler = SIG_IGN };
+	static const struct sigaction_kernel by_default, ignore = { .handler = SIG_IGN };
+	const struct sighand *h = p->signals->hand;
+	const struct sigactions *s = rcu_dereference(h->set);
+
+	if (s)
+		return &s->action[(sig - 1) % NSIG];
+	return READ_ONCE(h->ignored) & SIGBIT(sig) ? &ignore : &by_default;
+}
+
+bool sigaction_is_plain(const struct sigaction_kernel *a)
+{
+	return a->handler <= SIG_IGN && !a->flags && !a->mask;
+}
+
+struct sigactions *sigactions_alloc(void)
+{
+	return slab_alloc(actions_cache);
+}
+
+void sigactions_free(struct sigactions *s)
+{
+	if (s)
+		slab_free(actions_cache, s);
+}
+
+static void sigactions_free_rcu(struct rcu_head *h)
+{
+	sigactions_free(container_of(h, struct sigactions, rcu));
+}
+
+/* Gives h the table *spare, which then is NULL, unless it has got one from another process that
+ * shares it (CLONE_SIGHAND) and has a lock of its own. */
+static void sighand_install(struct sighand *h, struct sigactions **spare)
+{
+	struct sigactions *none = NULL;
+
+	for (int sig = 1; sig <= NSIG; sig++)
+		if (h->ignored & SIGBIT(sig))
+			(*spare)->action[sig - 1].handler = SIG_IGN;
+	if (__atomic_compare_exchange_n(&h->set, &none, *spare, false, __ATOMIC_RELEASE,
+					__ATOMIC_RELAXED))
+		*spare = NULL;
+}
+
+void sigaction_set(struct process *p, int sig, const struct sigaction_kernel *a,
+		   struct sigactions **spare)
+{
+	struct sighand *h = p->signals->hand;
+
+	spin_assert_held(&p->signal_lock);
+	if (!h->set && sigaction_is_plain(a)) {
+		h->ignored &= ~SIGBIT(sig);
+		h->ignored |= a->handler == SIG_IGN ? SIGBIT(sig) : 0;
+		return;
+	}
+	if (!h->set)
+		sighand_install(h, spare);
+	h->set->action[sig - 1] = *a;
+}
+
+void sigaction_reset(struct process *p, int sig)
+{
+	struct sighand *h = p->signals->hand;
+
+	spin_assert_held(&p->signal_lock);
+	if (h->set)
+		h->set->action[(sig - 1) % NSIG].handler = SIG_DFL;
+	else
+		h->ignored &= ~SIGBIT(sig);
+}
+
+/* All SIG_DFL but what is ignored: what an exec leaves. Not shared with anybody, or S held. */
+static void sighand_reset(struct sighand *h)
+{
+	struct sigactions *s = h->set;
+
+	if (!s)
+		return;
+	h->ignored = 0;
+	for (int sig = 1; sig <= NSIG; sig++)
+		h->ignored |= s->action[sig - 1].handler == SIG_IGN ? SIGBIT(sig) : 0;
+	rcu_assign(h->set, NULL);
+	rcu_call(&s->rcu, sigactions_free_rcu);
 }
 
 static int sighand_copy(const struct sighand *from, struct sighand **out)
@@ -276,8 +362,15 @@ static int sighand_copy(const struct sighand *from, struct sighand **out)
 
 	if (!h)
 		return -ENOMEM;
-	if (from)
-		memcpy(h->action, from->action, sizeof(h->action));
+	if (from && from->set) {
+		h->set = sigactions_alloc();
+		if (!h->set) {
+			slab_free(hand_cache, h);
+			return -ENOMEM;
+		}
+		memcpy(h->set->action, from->set->action, sizeof(h->set->action));
+	}
+	h->ignored = from ? from->ignored : 0;
 	ref_init(&h->refs, 1);
 	*out = h;
 	return 0;
@@ -285,8 +378,11 @@ static int sighand_copy(const struct sighand *from, struct sighand **out)
 
 static void sighand_put(struct sighand *h)
 {
-	if (ref_put(&h->refs))
-		slab_free(hand_cache, h);
+	if (!ref_put(&h->refs))
+		return;
+	if (h->set)
+		rcu_call(&h->set->rcu, sigactions_free_rcu);
+	slab_free(hand_cache, h);
 }
 
 int signals_create_process(struct process *p, const struct process *parent, bool share_hand,
@@ -309,7 +405,7 @@ int signals_create_process(struct process *p, const struct process *parent, bool
 			goto free_shared;
 	}
 	if (clear_hand)
-		sighand_reset(sh->hand, true);
+		sighand_reset(sh->hand);
 	sigpending_init(&sh->pending);
 	sh->process = p;
 	waitq_init(&sh->parked);
@@ -357,7 +453,7 @@ void signals_exec(struct process *p)
 		sighand_put(old);
 	}
 	spin_lock(&p->signal_lock);
-	sighand_reset(sh->hand, true);
+	sighand_reset(sh->hand);
 	ts->altstack_base = ts->altstack_size = 0;
 	ts->altstack_flags = 0;
 	spin_unlock(&p->signal_lock);

@@ -121,10 +121,26 @@ struct sigpending {
 	struct list queue;
 };
 
-struct sighand { /* handlers: shared by threads and by CLONE_SIGHAND */
-	ref_t refs;
+struct sigactions {
+	struct rcu_head rcu;
 	struct sigaction_kernel action[NSIG];
 };
+struct sighand { /* handlers: shared by threads and by CLONE_SIGHAND */
+	ref_t refs;
+	/* S, readers RCU. NULL, as most programs leave it: `ignored` are SIG_IGN, others SIG_DFL.
+	 */
+	struct sigactions *set;
+	sigset_t ignored; /* S; means something only without a table */
+};
+/* What p does on sig, 1 to NSIG. Good until the caller sleeps; a change by sigaction_set(). */
+const struct sigaction_kernel *sigaction_of(const struct process *p, int sig);
+bool sigaction_is_plain(const struct sigaction_kernel *a); /* needs no table */
+/* S held. `spare` is used if there is no table yet, and then is NULL. */
+void sigaction_set(struct process *p, int sig, const struct sigaction_kernel *a,
+		   struct sigactions **spare);
+void sigaction_reset(struct process *p, int sig); /* to SIG_DFL, flags and mask stay; S held */
+struct sigactions *sigactions_alloc(void);
+void sigactions_free(struct sigactions *s);
 
 /* A CPU-time timer: expires when the process has used that much. */
 struct cpu_timer {
@@ -150,6 +166,7 @@ struct signal_shared { /* per process; owned by it; signal_lock unless said */
 	struct timer real_timer; /* ITIMER_REAL, alarm */
 	ktime_t real_expires;	 /* KTIME_NEVER: not armed */
 	ktime_t real_interval;
+	bool real_waits;       /* it has expired: armed again when SIGALRM is taken */
 	struct timer cpu_poll; /* looks at the CPU clock when a cpu_timer could expire */
 	struct cpu_timer virt, prof, limit; /* user time, all time, RLIMIT_CPU */
 	struct idmap posix_timers;	    /* id -> struct posix_timer */
@@ -210,6 +227,10 @@ void sigpending_remove(struct process *p, struct sigpending *s, sigset_t set);
 int signal_dequeue(struct task *t, sigset_t allowed, struct siginfo *info);
 /* Arms again a POSIX timer whose signal was taken, and tells its overrun count. */
 void posix_timer_dequeued(struct posix_timer *t, struct siginfo *info);
+s64 posix_timer_taken(struct posix_timer *t); /* the same of one that nobody takes; its overrun */
+/* As posix_timer_taken, for ITIMER_REAL; and for all timers of a signal that is ignored no more. */
+void real_timer_taken(struct signal_shared *sh);
+void posix_timers_unignored(struct process *p, int sig);
 void timers_destroy_process(struct process *p); /* interval and POSIX timers; sleeps */
 void timers_exec(struct process *p);		/* POSIX timers do not survive exec */
 void timers_init_process(struct process *p);

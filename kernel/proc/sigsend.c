@@ -20,7 +20,7 @@
 
 static u64 handler_of(const struct process *p, int sig)
 {
-	return p->signals->hand->action[(sig - 1) % NSIG].handler;
+	return sigaction_of(p, sig)->handler;
 }
 
 /* Would the signal do nothing if delivered now? Blocked ones are kept: the handler may change. */
@@ -210,15 +210,15 @@ void signal_fault(int sig, int code, uaddr_t address, int trapno, u64 error_code
 	struct process *p = current->process;
 	struct task_signals *ts = current->signals;
 	struct siginfo info = { .signo = sig, .code = code, .fault.address = address };
-	struct sigaction_kernel *a;
+	const struct sigaction_kernel *a;
 
 	current->fault_address = address;
 	ts->fault_trapno = trapno;
 	ts->fault_error = error_code;
 	spin_lock(&p->signal_lock);
-	a = &p->signals->hand->action[(sig - 1) % NSIG];
+	a = sigaction_of(p, sig);
 	if (a->handler == SIG_IGN || (ts->blocked & SIGBIT(sig))) {
-		a->handler = SIG_DFL;
+		sigaction_reset(p, sig);
 		ts->blocked &= ~SIGBIT(sig);
 	}
 	if (a->handler == SIG_DFL)

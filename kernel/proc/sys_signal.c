@@ -11,15 +11,20 @@
 	 SA_NODEFER | SA_RESETHAND)
 
 /* What becomes of pending signals when their action is now to ignore them (POSIX.1, 2.4.3). */
-static void action_set(struct process *p, int sig, const struct sigaction_kernel *a)
+static void action_set(struct process *p, int sig, const struct sigaction_kernel *a,
+		       struct sigactions **spare)
 {
 	struct task *t;
 	bool ignored =
 		a->handler == SIG_IGN || (a->handler == SIG_DFL && (SIGBIT(sig) & SIGSET_IGNORED));
 
-	p->signals->hand->action[sig - 1] = *a;
-	if (!ignored)
+	sigaction_set(p, sig, a, spare);
+	if (!ignored) {
+		if (sig == SIGALRM && !(p->signals->pending.set & SIGBIT(sig)))
+			real_timer_taken(p->signals);
+		posix_timers_unignored(p, sig);
 		return;
+	}
 	sigpending_remove(p, &p->signals->pending, SIGBIT(sig));
 	list_for_each (t, &p->threads, thread_node)
 		if (t->signals)
@@ -30,7 +35,8 @@ static void action_set(struct process *p, int sig, const struct sigaction_kernel
 s64 sys_rt_sigaction(int sig, uaddr_t new, uaddr_t old, size_t size)
 {
 	struct process *p = current->process;
-	struct sigaction_kernel n, o;
+	struct sigactions *spare = NULL;
+	struct sigaction_kernel n = { 0 }, o;
 
 	if (size != sizeof(sigset_t))
 		return -EINVAL;
@@ -38,14 +44,19 @@ s64 sys_rt_sigaction(int sig, uaddr_t new, uaddr_t old, size_t size)
 		return -EFAULT;
 	if (sig < 1 || sig > NSIG || (new && (SIGBIT(sig) & SIGSET_UNBLOCKABLE)))
 		return -EINVAL;
-	spin_lock(&p->signal_lock);
-	o = p->signals->hand->action[sig - 1];
-	if (new) {
-		n.flags &= SA_KNOWN;
-		n.mask &= ~SIGSET_UNBLOCKABLE;
-		action_set(p, sig, &n);
+	n.flags &= SA_KNOWN;
+	n.mask &= ~SIGSET_UNBLOCKABLE;
+	if (new && !sigaction_is_plain(&n) && !READ_ONCE(p->signals->hand->set)) {
+		spare = sigactions_alloc();
+		if (!spare)
+			return -ENOMEM;
 	}
+	spin_lock(&p->signal_lock);
+	o = *sigaction_of(p, sig);
+	if (new)
+		action_set(p, sig, &n, &spare);
 	spin_unlock(&p->signal_lock);
+	sigactions_free(spare);
 	return old ? put_user(old, &o) : 0;
 }
 

@@ -9,10 +9,20 @@
  *		bytes of one container with one sleeping process, as the slope of the machine's free
  *		pages over N containers, and where they go
  *
+ *	container scale PROGRAM N
+ *		makes containers with one sleeping process each until N are there or there is no
+ *more memory: how many, what memory each has taken, and how long the making of one took (its
+ *		process comes to rest before the next begins): medians of 51 around the 100th,
+ *1,000th, 5,000th and last, and the first's
+ *
+ *	container ctool PROGRAM N
+ *		ms of `ctool run --rm DIRECTORY PROGRAM` from its fork to its end: median of N
+ *
  * PROGRAM lies in the root directory of the container and of the host. Output: `name value unit`.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -198,13 +208,98 @@ static void idle(const char *program, int n)
 		       (double)(after[k] - before[k]) / n);
 }
 
+/* --- scale --- */
+
+enum { WINDOW = 51, SCALE_MAX = 100000 };
+
+static int try_start_inside(const char *program, double *took)
+{
+	struct container_spec spec;
+	double start;
+	pid_t pid = -1;
+	int cid;
+
+	container_spec_init(&spec, ROOT);
+	start = now_us();
+	cid = spawncont(&spec, sizeof(spec));
+	if (cid > 0)
+		pid = cfork(cid);
+	*took = now_us() - start;
+	if (pid == 0)
+		become(program);
+	if (pid < 0)
+		return -1;
+	sched_yield(); /* on one CPU: it runs until it sleeps */
+	return 0;
+}
+
+static void print_creation(const double *took, int n, int at)
+{
+	double window[WINDOW];
+	int from = at - WINDOW / 2 - 1;
+
+	if (at > n)
+		return;
+	if (from < 1)
+		from = 1;
+	if (from + WINDOW > n)
+		from = n - WINDOW;
+	memcpy(window, took + from, sizeof(window));
+	printf("creation_at_%d %.2f us\n", at, median(window, WINDOW));
+}
+
+static void scale(const char *program, int max)
+{
+	double *took = calloc(SCALE_MAX, sizeof(*took));
+	long before[KINDS] = { 0 }, after[KINDS] = { 0 };
+	int n = 0, dead = 0;
+
+	memset(took, 1, SCALE_MAX * sizeof(*took)); /* all its pages are there */
+	read_memory(before);
+	while (n < max && n < SCALE_MAX && !try_start_inside(program, &took[n]))
+		n++;
+	printf("ended_by %s\n", n < max ? strerror(errno) : "the limit");
+	settle();
+	read_memory(after);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		dead++;
+	printf("containers %d alive\n", n - dead);
+	printf("memory_each %.1f KiB\n", (double)(before[FREE] - after[FREE]) / n);
+	printf("creation_first %.2f us\n", took[0]);
+	print_creation(took, n, 100);
+	print_creation(took, n, 1000);
+	print_creation(took, n, 5000);
+	print_creation(took, n, n);
+}
+
+/* --- ctool --- */
+
+static void ctool(const char *program, int n)
+{
+	double *took = malloc(n * sizeof(*took));
+
+	for (int i = -3; i < n; i++) { /* three to warm up */
+		double start = now_us();
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			execl("/sbin/ctool", "ctool", "run", "--rm", ROOT, program, (char *)NULL);
+			_exit(127);
+		}
+		reap(pid);
+		if (i >= 0)
+			took[i] = now_us() - start;
+	}
+	printf("ctool_run %.2f ms\n", median(took, n) / 1e3);
+}
+
 int main(int argc, char **argv)
 {
 	int n = argc == 4 ? atoi(argv[3]) : 0;
 	char inside[256];
 
 	if (n < 1 || argv[2][0] != '/') {
-		fprintf(stderr, "usage: container life|idle /PROGRAM N\n");
+		fprintf(stderr, "usage: container life|idle|scale|ctool /PROGRAM N\n");
 		return 2;
 	}
 	mkdir(ROOT, 0755);
@@ -215,6 +310,10 @@ int main(int argc, char **argv)
 	copy_file(argv[2], inside);
 	if (!strcmp(argv[1], "life"))
 		life(argv[2], n);
+	else if (!strcmp(argv[1], "ctool"))
+		ctool(argv[2], n);
+	else if (!strcmp(argv[1], "scale"))
+		scale(argv[2], n);
 	else
 		idle(argv[2], n);
 	return 0;
