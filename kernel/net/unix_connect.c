@@ -64,6 +64,7 @@ static int listener_enqueue(struct unix_socket *l, struct unix_socket *u)
 {
 	struct socket *s;
 	struct unix_socket *server;
+	bool closed;
 	int err = unix_create(SOCK_STREAM, 0, &s);
 
 	if (err)
@@ -84,9 +85,16 @@ static int listener_enqueue(struct unix_socket *l, struct unix_socket *u)
 	spin_unlock(&l->lock);
 	unix_join(u, server, l->peer_cred, l->peer_pids);
 	spin_lock(&l->lock);
-	list_append(&l->pending, &server->pending_node);
-	waitq_wake_all(&l->readable, POLLIN | POLLRDNORM);
+	closed = l->state != UNIX_LISTENING;
+	if (!closed) {
+		list_append(&l->pending, &server->pending_node);
+		waitq_wake_all(&l->readable, POLLIN | POLLRDNORM);
+	}
 	spin_unlock(&l->lock);
+	if (closed) { /* meanwhile: as if it had been in the queue by then */
+		s->ops->release(s);
+		socket_put(s);
+	}
 	return 0;
 
 give_up:

@@ -4,6 +4,7 @@
  * passing of descriptors and credentials, shutdown, options, poll.
  */
 #include "scratch.h"
+#include <sched.h>
 #include <poll.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
@@ -602,7 +603,40 @@ static void killed_in_line(void)
 	close(s[1]);
 }
 
-static void on_alarm(int sig) {}
+/* Those who connect while the listener closes are refused or hung up, and nothing of them is left.
+ */
+static void closing_listener(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "\0closing" };
+	pid_t pid[2];
+
+	for (int i = 0; i < 2; i++) {
+		FORKED(pid[i])
+		{
+			while (!WORD(0)) {
+				int fd = stream();
+				connect(fd, (struct sockaddr *)&a, sizeof a);
+				close(fd);
+			}
+		}
+	}
+	for (int i = 0; i < 2000; i++) {
+		int fd = stream();
+		OK(bind(fd, (struct sockaddr *)&a, sizeof a));
+		OK(listen(fd, 5));
+		if (i % 2)
+			sched_yield();
+		close(fd);
+	}
+	WORD(0) = 1;
+	EQ(reap(pid[0]), 0);
+	EQ(reap(pid[1]), 0);
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
 
 /* Nor does it hold up one who does not want to wait, has a time-out, or gets a signal. */
 static void waiting_in_line(void)
@@ -682,7 +716,7 @@ static const struct tap_case cases[] = {
 	T(named),	    T(abstract),      T(backlog),
 	T(credentials),	    T(shutting_down), T(passing_descriptors),
 	T(options),	    T(polling),	      T(killed_in_line),
-	T(waiting_in_line), T(circles),
+	T(waiting_in_line), T(circles),	      T(closing_listener),
 };
 
 int main(int argc, char **argv)
