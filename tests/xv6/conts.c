@@ -16,7 +16,7 @@ void check(int good, char *what)
 int main(int argc, char *argv[])
 {
 	struct cinfo info;
-	int cid, fds[2], i;
+	int cid, fds[2], back[2], i;
 	char c;
 
 	check(getcid() == 0, "in the host");
@@ -25,13 +25,16 @@ int main(int argc, char *argv[])
 	check(cinfo(cid, &info) == 0 && info.cid == cid && info.state == CREATED, "cinfo");
 	check(info.max_procs == 5 && info.max_memory == 16 << 20, "limits");
 	pipe(fds);
+	pipe(back);
 	if (cfork(cid) == 0) {
 		check(getcid() == cid && getpid() == 1, "inside");
 		check(cpause(cid) < 0 && cstop(cid) < 0, "no management from inside");
 		ps();
 		check(container_malloc(100000) != 0, "container_malloc");
+		write(back[1], "x", 1);
 		read(fds[0], &c, 1);
 		container_malloc(10); /* prints: the log is on */
+		write(back[1], "x", 1);
 		read(fds[0], &c, 1);
 		container_malloc(10);
 		check(memory_log_on() == 0, "nothing below");
@@ -43,9 +46,10 @@ int main(int argc, char *argv[])
 	check(cpause(cid) == 0 && cinfo(cid, &info) == 0 && info.state == PAUSED, "cpause");
 	check(cresume(cid) == 0 && cresume(cid) < 0, "cresume");
 	check(scheduler_log_on() == 0 && scheduler_log_off() == 0, "scheduler_log");
+	read(back[0], &c, 1);
 	check(memory_log_on() == 0, "memory_log_on");
 	write(fds[1], "x", 1);
-	sleep(20);
+	read(back[0], &c, 1);
 	check(memory_log_off() == 0, "memory_log_off");
 	write(fds[1], "x", 1);
 	wait();
