@@ -85,16 +85,16 @@ struct account *account_effective(struct account *a);
  */
 int charge(struct account *a, enum resource what, s64 n) __must_check;
 /*
- * 0 if n more would fit, else what charge() says and does (-EDQUOT for RES_DISK and RES_INODES),
- * but charges nothing. For who holds a lock until charge_force, and knows only then how much.
- */
-int charge_check(struct account *a, enum resource what, s64 n) __must_check;
-/*
  * The same for what moves down or up the tree (not memory): `top`, an ancestor of a or a itself,
  * and all above it count it already, and go on to do so.
  */
 int charge_below(struct account *a, struct account *top, enum resource what, s64 n) __must_check;
 void uncharge_below(struct account *a, struct account *top, enum resource what, s64 n);
+/*
+ * 0 if n more would fit, else what charge() says and does (-EDQUOT for RES_DISK and RES_INODES),
+ * but charges nothing. For who holds a lock until charge_force, and knows only then how much.
+ */
+int charge_check(struct account *a, enum resource what, s64 n) __must_check;
 /*
  * What somebody in `a` adds to, or takes from, things that belong to `top`, an ancestor of a, and
  * count there (files in a directory of the host). All below top count how much those inside have
