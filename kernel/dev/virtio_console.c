@@ -149,15 +149,19 @@ static void port_in_done(struct virtqueue *q)
 	spin_unlock(&p->lock);
 }
 
-/* Takes back what the device has sent. lock held */
+/* Takes back what the device has sent, and says so: the device's interrupt may find nothing left.
+ * lock held */
 static void port_reap_output(struct port *p)
 {
+	u32 before = p->in_flight;
 	struct buffer *b;
 
 	while ((b = virtqueue_get(p->out, NULL))) {
 		list_append(&p->idle, &b->node);
 		p->in_flight--;
 	}
+	if (p->in_flight != before)
+		waitq_wake_all(&p->writable, POLLOUT | POLLWRNORM);
 }
 
 static void port_out_done(struct virtqueue *q)
@@ -166,7 +170,6 @@ static void port_out_done(struct virtqueue *q)
 
 	spin_lock(&p->lock);
 	port_reap_output(p);
-	waitq_wake_all(&p->writable, POLLOUT | POLLWRNORM);
 	spin_unlock(&p->lock);
 	if (p->is_screen)
 		vc_screen_ready();
@@ -227,13 +230,13 @@ static void port_start(struct port *p)
 
 /* --- the screen --- */
 
+/* Does not reap: each buffer that comes back is to reach vc_screen_ready() by port_out_done(). */
 static size_t screen_room(void)
 {
 	struct port *p = screen_port;
 	size_t room;
 
 	spin_lock(&p->lock);
-	port_reap_output(p);
 	room = list_empty(&p->idle) ? 0 : PAGE_SIZE;
 	spin_unlock(&p->lock);
 	return room;

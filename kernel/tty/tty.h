@@ -175,7 +175,8 @@ struct vc_screen {
 	void (*write)(const char *s, size_t n); /* at most room(); any context; must not sleep */
 };
 void vc_attach_screen(const struct vc_screen *s);
-void vc_screen_ready(void);		     /* there is room again; any context, no lock */
+/* For a device that had no room left, each time that it has some again; any context, no lock. */
+void vc_screen_ready(void);
 void vc_set_screen_size(u16 rows, u16 cols); /* nonsense is ignored */
 void vc_leave(void);			     /* the machine ends: the screen as it was found */
 bool vc_has_screen(void);

@@ -313,42 +313,52 @@ void vc_set_screen_size(u16 rows, u16 cols)
 	consoles_set_size();
 }
 
-/* The whole screen is the person's again: the machine ends. Bounded, and with no lock that another
- * may hold. */
-void vc_leave(void)
+/* Pumps until all is out or the time is up; S is let go between, for the interrupt that makes room.
+ */
+static void drain_until(ktime_t end)
 {
-	ktime_t end = ktime_get() + LEAVE_WITHIN;
+	const struct vc *v;
 	bool done = false;
 
 	while (!done && ktime_get() < end) {
 		spin_lock(&vc_lock);
 		pump();
-		done = !screen || consoles[shown].sent == consoles[shown].written;
+		v = &consoles[shown];
+		done = !screen || (v->sent == v->written && !out_pending());
 		spin_unlock(&vc_lock);
 		cpu_spin_wait();
 	}
+}
+
+/* The whole screen is the person's again: the machine ends. Bounded, and with no lock that another
+ * may hold. */
+void vc_leave(void)
+{
+	ktime_t end = ktime_get() + LEAVE_WITHIN;
+
+	drain_until(end);
 	spin_lock(&vc_lock);
 	if (titled && screen)
 		out_format("%c\033[?6l\033[r\033[0m\033[?25h\033[%d;1H\033[K", CANCEL,
 			   screen_size.rows);
 	titled = false;
-	while (screen && out_pending() && ktime_get() < end) {
-		pump();
-		cpu_spin_wait();
-	}
 	spin_unlock(&vc_lock);
+	drain_until(end);
 }
 
 /* --- the terminals' driver: L is held --- */
 
+/* Under S, so not while somebody pumps: what is short afterwards is with the screen, which will say
+ * vc_screen_ready(). */
 static size_t vc_room(struct tty *t)
 {
 	const struct vc *v = container_of(t, struct vc, tty);
-	u64 waiting = READ_ONCE(v->written) - READ_ONCE(v->sent);
+	u64 waiting;
 
-	if (!READ_ONCE(screen) || v != &consoles[READ_ONCE(shown)])
-		return RING;
-	return waiting < RING ? RING - waiting : 0;
+	spin_lock(&vc_lock);
+	waiting = screen && v == &consoles[shown] ? MIN(v->written - v->sent, (u64)RING) : 0;
+	spin_unlock(&vc_lock);
+	return RING - waiting;
 }
 
 static size_t vc_write(struct tty *t, const char *s, size_t n)

@@ -212,7 +212,8 @@ class Person:
     def command(self, text, pattern):
         """Clears the screen, types a command and waits for its output."""
         self.type("clear\r")
-        self.until(lambda: re.match(r"(skerry:)?/ ?#\Z", self.screen.lines()[0]))
+        if not self.until(lambda: re.match(r"(skerry:)?/ ?#\Z", self.screen.lines()[0])):
+            return False
         self.type(text + "\r")
         return self.sees(pattern)
 
@@ -420,7 +421,8 @@ def shell_ends(p):
 
 
 def host_pty(p):
-    ok(p.command("ctool run -it /c1 /busybox tty; echo status $?", r"^status"), "ctool run -it", p)
+    ok(p.command("ctool run -it /c1 /busybox stty size; echo en''ded $?", r"^%d %d\nended 0$" % (ROWS - 1, COLS)),
+       "ctool run -it: a terminal of its own, as large", p)
 
 
 def restored(p, name):
