@@ -490,6 +490,71 @@ static void test_no_memory(void)
 	rig_close(&r, "no memory");
 }
 
+/* --- what was asked for ahead --- */
+
+#define READY_BLOCKS 40u
+#define READY_HOLE   20u
+#define READY_BAD    30u
+
+static void *disk_block(struct rig *r, struct cow_inode *i, u64 index)
+{
+	struct cow_ptr p;
+
+	must(!cow_file_pointer(i, index, &p) && p.addr);
+	return (u8 *)r->disk.data + p.addr * COW_BLOCK;
+}
+
+/* How many blocks can be had at once from `index` on, each of which must be the right one. */
+static unsigned ready(struct cow_inode *i, u64 index)
+{
+	struct cow_buf *out[COW_READY_MAX];
+	unsigned n = cow_file_find_ready(i, index, 100, out);
+
+	for (unsigned k = 0; k < n; k++) {
+		must(*(u8 *)cow_buf_data(out[k]) == index + k + 1);
+		cow_buf_put(out[k]);
+	}
+	return n;
+}
+
+static void test_ready(void)
+{
+	static u8 block[COW_BLOCK];
+	struct cow_inode *i;
+	struct cow_buf *b;
+	struct rig r;
+
+	rig_open(&r, 4096);
+	i = rig_file_new(&r, "ready");
+	for (u64 k = 0; k < READY_BLOCKS; k++) {
+		memset(block, k + 1, sizeof(block));
+		if (k != READY_HOLE)
+			must(cow_file_write(i, k * COW_BLOCK, block, COW_BLOCK, &rig_then) > 0);
+	}
+	must(!cow_sync(r.fs));
+	cow_inode_put(i);
+	cow_shrink(r.fs, ~0ull);
+	i = rig_file_open(&r, "ready");
+	*(u8 *)disk_block(&r, i, READY_BAD) ^= 1;
+	rig_ok(ready(i, 0) == 0, "nothing is ready of what is on the disk only");
+	cow_file_ahead(i, 0, READY_BLOCKS);
+	rig_ok(ready(i, 0) == COW_READY_MAX && ready(i, 16) == READY_HOLE - 16,
+	       "what was asked for ahead is ready, up to a hole");
+	rig_ok(ready(i, READY_HOLE) == 0 && ready(i, READY_BLOCKS) == 0 && ready(i, 38) == 2,
+	       "nothing in a hole, nothing behind the end");
+	rig_ok(ready(i, 21) == READY_BAD - 21 && cow_file_find(i, READY_BAD, &b) == -EIO &&
+		       ready(i, READY_BAD + 1) == READY_BLOCKS - READY_BAD - 1,
+	       "a bad block is not ready; those behind it are");
+	*(u8 *)disk_block(&r, i, READY_BAD) ^= 1;
+	memset(block, 22, sizeof(block));
+	must(cow_file_write(i, 21 * COW_BLOCK, block, COW_BLOCK, &rig_then) > 0);
+	must(!cow_file_find(i, READY_BAD, &b) && b);
+	cow_buf_put(b);
+	rig_ok(ready(i, 21) == COW_READY_MAX, "what is dirty is ready, and what was read again");
+	rig_file_delete(&r, i, "ready");
+	rig_close(&r, "what was asked for ahead");
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1)
@@ -498,6 +563,7 @@ int main(int argc, char **argv)
 		operations = strtoul(argv[2], NULL, 0);
 	cow_platform_seed = 1;
 	printf("# seed %lu, %lu operations\n", (unsigned long)rig_seed, (unsigned long)operations);
+	test_ready();
 	test_no_memory();
 	test_random();
 	return rig_end();

@@ -362,6 +362,17 @@ static bool ptr_sane(const struct cow_fs *fs, const struct cow_ptr *p)
 	       (!p->mirror || (p->mirror >= fs->super.data_start && p->mirror < end));
 }
 
+/* 0, or -EIO and b is put: it could not be read, or it has another sort of content, which only a
+ * corrupt pointer says. */
+static int buf_check(struct cow_buf *b, struct cow_shape s)
+{
+	if (likely((b->flags & COW_BUF_VALID) && b->shape.tree == s.tree &&
+		   b->shape.level == s.level))
+		return 0;
+	cow_buf_put(b);
+	return -EIO;
+}
+
 int cow_buf_read(struct cow_fs *fs, const struct cow_ptr *p, struct cow_shape s,
 		 struct cow_buf **out)
 {
@@ -379,14 +390,28 @@ int cow_buf_read(struct cow_fs *fs, const struct cow_ptr *p, struct cow_shape s,
 	} else if (unlikely(!(b->flags & COW_BUF_VALID))) {
 		buf_settle(fs, b, p->csum);
 	}
-	/* One block, two sorts of content: only a corrupt pointer says so. */
-	if (unlikely(!(b->flags & COW_BUF_VALID) || b->shape.tree != s.tree ||
-		     b->shape.level != s.level)) {
-		cow_buf_put(b);
+	if (unlikely(buf_check(b, s)))
 		return -EIO;
-	}
 	*out = b;
 	return 0;
+}
+
+struct cow_buf *cow_buf_ready(struct cow_fs *fs, const struct cow_ptr *p)
+{
+	struct cow_buf *b = p->addr ? table_find(fs, p->addr, p->birth) : NULL;
+
+	if (b && !(b->flags & (COW_BUF_VALID | COW_BUF_CAME))) {
+		cow_buf_put(b);
+		b = NULL;
+	}
+	return b;
+}
+
+int cow_buf_use(struct cow_buf *b, const struct cow_ptr *p, struct cow_shape s)
+{
+	if (!(b->flags & COW_BUF_VALID))
+		buf_settle(b->fs, b, p->csum);
+	return buf_check(b, s);
 }
 
 /* What is read ahead in one go. */

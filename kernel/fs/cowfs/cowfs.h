@@ -266,6 +266,10 @@ s64 cow_file_write(struct cow_inode *i, u64 offset, const void *buf, u64 n,
  * behind the end.
  */
 int cow_file_find(struct cow_inode *i, u64 index, struct cow_buf **out);
+/* Of the n blocks from index on those, up to the first that is not, that can be had without waiting
+ * for the disk: how many; each in *out as above. At most COW_READY_MAX. */
+#define COW_READY_MAX 16u
+unsigned cow_file_find_ready(struct cow_inode *i, u64 index, unsigned n, struct cow_buf **out);
 /* n blocks from index on are wanted soon: begins to read those that are not in memory. */
 void cow_file_ahead(struct cow_inode *i, u64 index, u64 n);
 /*

@@ -42,24 +42,35 @@ static void complain(struct cow_inode *i, u64 index)
 
 /* --- reading --- */
 
-int cow_file_pointer(struct cow_inode *i, u64 index, struct cow_ptr *out)
+/* The pointers from block `index` on, n > 0 at most: how many, or an error. v->lock held. */
+static int pointers(struct cow_inode *i, u64 index, unsigned n, struct cow_ptr *out)
 {
 	struct cow_root root = cow_file_root(&i->rec);
-	int err = 0;
+	u64 blocks = DIV_ROUND_UP(i->rec.size, (u64)COW_BLOCK);
+	int got, err;
 
 	*out = (struct cow_ptr){ 0 };
-	if (index >= DIV_ROUND_UP(i->rec.size, (u64)COW_BLOCK))
-		return 0;
+	if (index >= blocks)
+		return 1;
+	n = MIN((u64)n, blocks - index);
 	if (has_map(i, index)) {
-		*out = *map_slot(i->map, index);
+		got = MIN(n, COW_FANOUT - (unsigned)(index % COW_FANOUT));
+		memcpy(out, map_slot(i->map, index), got * sizeof(*out));
 	} else {
 		err = cow_inode_sums(i);
-		if (!err)
-			err = cow_tree_find(i->volume->fs, &root, index, out);
+		if (err)
+			return err;
+		got = cow_tree_find_run(i->volume->fs, &root, index, n, out);
 	}
-	if (out->addr == COW_ADDR_RESERVED)
-		*out = (struct cow_ptr){ 0 };
-	return err;
+	for (int k = 0; k < got; k++)
+		if (out[k].addr == COW_ADDR_RESERVED)
+			out[k] = (struct cow_ptr){ 0 };
+	return got;
+}
+
+int cow_file_pointer(struct cow_inode *i, u64 index, struct cow_ptr *out)
+{
+	return MIN(pointers(i, index, 1, out), 0);
 }
 
 /* The block if it is in memory, counted; v->lock held. */
@@ -79,14 +90,17 @@ void cow_file_ahead(struct cow_inode *i, u64 index, u64 n)
 	struct cow_fs *fs = i->volume->fs;
 	struct cow_ptr *list;
 	unsigned got = 0;
+	int more = 1;
 
 	n = MIN(n, (u64)COW_PREFETCH_MAX);
 	list = cow_alloc(n * sizeof(*list));
 	if (!list)
 		return;
 	cow_lock_read(&i->volume->lock);
-	while (got < n && !cow_file_pointer(i, index + got, &list[got]))
-		got++;
+	while (got < n && more > 0) {
+		more = pointers(i, index + got, n - got, &list[got]);
+		got += MAX(more, 0);
+	}
 	cow_unlock_read(&i->volume->lock);
 	cow_buf_prefetch(fs, list, got, data_shape);
 	cow_free(list);
@@ -127,6 +141,27 @@ int cow_file_find(struct cow_inode *i, u64 index, struct cow_buf **out)
 	if (err || !p.addr || *out)
 		return err;
 	return read_block(i, index, &p, out);
+}
+
+unsigned cow_file_find_ready(struct cow_inode *i, u64 index, unsigned n, struct cow_buf **out)
+{
+	struct cow_fs *fs = i->volume->fs;
+	struct cow_ptr list[COW_READY_MAX];
+	unsigned good = 0;
+	int got = 0, known;
+
+	cow_lock_read(&i->volume->lock);
+	known = pointers(i, index, MIN(n, COW_READY_MAX), list);
+	while (got < known && (out[got] = cow_buf_ready(fs, &list[got])))
+		got++;
+	cow_unlock_read(&i->volume->lock);
+	for (int k = 0; k < got; k++) {
+		if ((int)good < k)
+			cow_buf_put(out[k]);
+		else if (!cow_buf_use(out[k], &list[k], data_shape))
+			good++;
+	}
+	return good;
 }
 
 s64 cow_file_read(struct cow_inode *i, u64 offset, void *buf, u64 n)

@@ -100,6 +100,10 @@ void cow_cache_destroy(struct cow_fs *fs); /* frees all; none is referenced */
 /* The valid block that p points to, counted: reads and verifies it if need be. -EIO, -ENOMEM. */
 int cow_buf_read(struct cow_fs *fs, const struct cow_ptr *p, struct cow_shape s,
 		 struct cow_buf **out);
+/* The same in two steps, of which the first never waits, for who holds a lock: the block, counted,
+ * if it is in memory or has come, else NULL; then 0, or -EIO and b is put. */
+struct cow_buf *cow_buf_ready(struct cow_fs *fs, const struct cow_ptr *p);
+int cow_buf_use(struct cow_buf *b, const struct cow_ptr *p, struct cow_shape s);
 /* Only if it is in memory and valid; or NULL. Counted. */
 struct cow_buf *cow_buf_peek(struct cow_fs *fs, u64 addr);
 /* The flags of what is in memory for addr, or 0. What they say holds as long as the caller's lock
@@ -359,6 +363,9 @@ struct cow_root { /* where a tree hangs: pointers into a record */
 };
 /* The pointer of leaf `index`: *out by value (addr 0: a hole). v->lock held for reading. */
 int cow_tree_find(struct cow_fs *fs, const struct cow_root *r, u64 index, struct cow_ptr *out);
+/* Those of leaves from `index` on, n > 0 at most, at the price of one: how many, or an error. */
+int cow_tree_find_run(struct cow_fs *fs, const struct cow_root *r, u64 index, unsigned n,
+		      struct cow_ptr *out);
 /* Makes the path to leaf `index` writable, growing the tree if need be: *slot is its pointer,
  * inside *map (counted) or, if depth is 0, in the record itself (*map NULL). */
 int cow_tree_path(struct cow_volume *v, const struct cow_root *r, u64 index, struct cow_buf **map,

@@ -52,25 +52,32 @@ static int root_check(const struct cow_root *r)
 
 /* --- looking --- */
 
-int cow_tree_find(struct cow_fs *fs, const struct cow_root *r, u64 index, struct cow_ptr *out)
+int cow_tree_find_run(struct cow_fs *fs, const struct cow_root *r, u64 index, unsigned n,
+		      struct cow_ptr *out)
 {
-	struct cow_ptr p = *r->ptr;
+	u8 level = *r->depth;
+	unsigned slot = 0, got = 1;
 	struct cow_buf *map;
 	int err = root_check(r);
 
 	if (err)
 		return err;
-	if (index >= span(*r->depth))
-		p = (struct cow_ptr){ 0 };
-	for (u8 level = *r->depth; level > 0 && p.addr; level--) {
-		err = cow_buf_read(fs, &p, shape(r, level), &map);
+	*out = index < span(level) ? *r->ptr : (struct cow_ptr){ 0 };
+	for (; level > 0 && out->addr; level--) {
+		err = cow_buf_read(fs, out, shape(r, level), &map);
 		if (err)
 			return err;
-		p = slots(map)[slot_of(index, level)];
+		slot = slot_of(index, level);
+		got = level == 1 ? MIN(n, COW_FANOUT - slot) : 1;
+		memcpy(out, slots(map) + slot, got * sizeof(*out));
 		cow_buf_put(map);
 	}
-	*out = p;
-	return 0;
+	return got;
+}
+
+int cow_tree_find(struct cow_fs *fs, const struct cow_root *r, u64 index, struct cow_ptr *out)
+{
+	return MIN(cow_tree_find_run(fs, r, index, 1, out), 0);
 }
 
 static bool is_wanted(enum cow_tree_want want, u64 addr)

@@ -48,6 +48,26 @@ static void read_ahead(struct cowfs_inode *c, u64 index)
 		cow_file_ahead(c->core, end, n);
 }
 
+/*
+ * In a sequence, what has come of the blocks behind that before `index` goes into the mapping in
+ * one go, so that the reader does not come here for each of them.
+ */
+static void map_ready(struct mapping *m, struct cowfs_inode *c, u64 index)
+{
+	u64 changes = mapping_changes(m), end = READ_ONCE(c->ahead_end);
+	struct cow_buf *bufs[COW_READY_MAX];
+	unsigned n = 0;
+
+	if (READ_ONCE(c->ahead) && end > index)
+		n = cow_file_find_ready(c->core, index, MIN(end - index, COW_READY_MAX), bufs);
+	for (unsigned k = 0; k < n; k++) {
+		(void)mapping_add_if(m, index + k, (struct page *)cow_buf_page(bufs[k]), changes);
+		cow_buf_put(bufs[k]);
+	}
+	if (n)
+		WRITE_ONCE(c->ahead_next, index + n);
+}
+
 static int cowfs_read_page(struct mapping *m, u64 index, struct page **out)
 {
 	struct inode *i = m->host;
@@ -67,6 +87,8 @@ static int cowfs_read_page(struct mapping *m, u64 index, struct page **out)
 		*out = page_get((struct page *)cow_buf_page(b));
 		err = mapping_add_if(m, index, *out, changes);
 		cow_buf_put(b);
+		if (!err)
+			map_ready(m, c, index + 1);
 		if (!err || err == -ENOMEM) /* without memory for the tree it is good for once */
 			return 0;
 		page_put(*out);
