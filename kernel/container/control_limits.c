@@ -208,18 +208,12 @@ int show_memory_events(void *object, struct text *t)
  */
 int show_memory_stat(void *object, struct text *t)
 {
-	struct account *a = account_of(object);
 	struct memory_stat s;
-	s64 all, kernel, slab, stacks = account_read(a, RES_PIDS) * KSTACK_SIZE;
 
-	memory_stat(a, &s);
-	all = account_read(a, RES_MEMORY);
-	kernel = MAX(all - (s64)s.anon - (s64)s.file, (s64)(s.tables + s.pages));
-	stacks = MIN(stacks, kernel - (s64)(s.tables + s.pages));
-	slab = kernel - (s64)(s.tables + s.pages) - stacks;
+	memory_stat(account_of(object), &s);
 	text_printf(t, "anon %llu\nfile %llu\nkernel %llu\n", (ull)s.anon, (ull)s.file,
-		    (ull)kernel);
+		    (ull)s.kernel);
 	text_printf(t, "kernel_stack %llu\npagetables %llu\nkernel_pages %llu\nslab %llu\n",
-		    (ull)stacks, (ull)s.tables, (ull)s.pages, (ull)slab);
+		    (ull)s.stacks, (ull)s.tables, (ull)s.pages, (ull)s.slab);
 	return 0;
 }

@@ -7,10 +7,13 @@
  * pays: all struct pages are looked at, as often as somebody reads the file. A page's account is
  * set to NULL before the charge is given back (page_retire), and accounts are freed under RCU,
  * so one that is found in a page can be looked at until the end of the read section. Objects of
- * slab caches and kernel stacks are not charged by their pages.
+ * slab caches and kernel stacks are not charged by their pages: threads say how many stacks there
+ * are, and objects are the rest.
  */
 #include "arch/x86/boot.h"
+#include "core/account.h"
 #include "mm/internal.h"
+#include "mm/slab.h"
 
 #define BLOCK (1u << PAGE_ORDER_MAX) /* pages between two points of rescheduling */
 
@@ -53,7 +56,7 @@ static void count_block(u64 pfn, const struct account *a, struct memory_stat *s)
 
 void memory_stat(const struct account *a, struct memory_stat *s)
 {
-	u64 end = boot_info.ram[boot_info.ram_count - 1].end >> PAGE_SHIFT;
+	u64 used, paged, end = boot_info.ram[boot_info.ram_count - 1].end >> PAGE_SHIFT;
 
 	*s = (struct memory_stat){ 0 };
 	for (u64 pfn = 0; pfn < end; pfn += BLOCK) {
@@ -61,4 +64,10 @@ void memory_stat(const struct account *a, struct memory_stat *s)
 			count_block(pfn, a, s);
 		resched_point();
 	}
+	/* both move while we look: no part is negative, and the parts make the whole */
+	used = MAX(account_read(a, RES_MEMORY), (s64)0);
+	paged = s->tables + s->pages;
+	s->kernel = MAX(used, s->anon + s->file + paged) - s->anon - s->file;
+	s->stacks = MIN(account_read(a, RES_PIDS) * KSTACK_SIZE, s->kernel - paged);
+	s->slab = s->kernel - paged - s->stacks;
 }

@@ -141,8 +141,10 @@ extern struct page *zero_page; /* a page of zeros, PG_RESERVED */
 
 /* memory_stat.c: bytes charged to an account and those below it; O(memory of the machine). */
 struct memory_stat {
-	u64 anon, file, tables;
-	u64 pages; /* of the kernel: vmalloc, large buffers */
+	u64 anon, file;
+	u64 kernel; /* the sum of: */
+	u64 stacks, tables, slab;
+	u64 pages; /* vmalloc, large buffers */
 };
 void memory_stat(const struct account *a, struct memory_stat *s);
 

@@ -33,34 +33,46 @@ static u64 pages_kib(u64 pages)
 	return pages * (PAGE_SIZE / 1024);
 }
 
-/* Of a container with a limit: its limit is what there is. */
+/* What a container has, and can have: its own memory by use, its limit if it has one. */
+static void page_stats_of(const struct account *a, struct page_stats *s)
+{
+	s64 available = account_available(a, RES_MEMORY);
+	struct memory_stat m;
+
+	memory_stat(a, &m);
+	s->anon = m.anon >> PAGE_SHIFT;
+	s->cached = m.file >> PAGE_SHIFT;
+	s->slab = m.slab >> PAGE_SHIFT;
+	s->tables = m.tables >> PAGE_SHIFT;
+	s->kernel_stacks = m.stacks >> PAGE_SHIFT;
+	if (available != INT64_MAX) {
+		s64 used = MAX(account_read(a, RES_MEMORY), (s64)0);
+
+		s->total = MIN(s->total, (u64)(available + used) >> PAGE_SHIFT);
+		s->free = MIN(s->free, (u64)available >> PAGE_SHIFT);
+	}
+}
+
 static int show_meminfo(void *object, struct text *t)
 {
 	struct account *a = owner_of(object)->account;
 	struct page_stats s;
-	u64 total, free, cached;
-	s64 available;
+	u64 free, cached;
 
 	page_stats(&s);
-	total = pages_kib(s.total);
+	if (a != &account_root)
+		page_stats_of(a, &s);
 	free = pages_kib(s.free);
 	cached = pages_kib(s.cached);
-	available = account_available(a, RES_MEMORY);
-	if (available != INT64_MAX) {
-		s64 used = MAX(account_read(a, RES_MEMORY), (s64)0);
-		total = MIN(total, (u64)(available + used) / 1024);
-		free = MIN(free, (u64)available / 1024);
-		cached = MIN(cached, (u64)used / 1024);
-	}
 	text_printf(t,
 		    "MemTotal:       %8llu kB\nMemFree:        %8llu kB\nMemAvailable:   %8llu kB\n"
 		    "Buffers:        %8u kB\nCached:         %8llu kB\nSwapCached:     %8u kB\n"
 		    "AnonPages:      %8llu kB\nShmem:          %8llu kB\nSlab:           %8llu kB\n"
 		    "KernelStack:    %8llu kB\nPageTables:     %8llu kB\nSwapTotal:      %8u kB\n"
 		    "SwapFree:       %8u kB\n",
-		    (ull)total, (ull)free, (ull)free, 0, (ull)cached, 0, (ull)pages_kib(s.anon),
-		    (ull)cached, (ull)pages_kib(s.slab), (ull)pages_kib(s.kernel_stacks),
-		    (ull)pages_kib(s.tables), 0, 0);
+		    (ull)pages_kib(s.total), (ull)free, (ull)free, 0, (ull)cached, 0,
+		    (ull)pages_kib(s.anon), (ull)cached, (ull)pages_kib(s.slab),
+		    (ull)pages_kib(s.kernel_stacks), (ull)pages_kib(s.tables), 0, 0);
 	return 0;
 }
 

@@ -365,9 +365,50 @@ static void usage(void)
 	EQ(reap(pid), 137);
 }
 
+/* A field of the /proc/meminfo that the caller sees, in KiB. */
+static long long meminfo_field(const char *name)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	char line[80];
+	long long value = -1;
+
+	REQUIRE(f != NULL);
+	while (fgets(line, sizeof line, f))
+		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ':')
+			value = strtoll(line + strlen(name) + 1, NULL, 10);
+	fclose(f);
+	return value;
+}
+
+/* What others have is not seen inside. */
+static void meminfo(void)
+{
+	pid_t pid;
+
+	world();
+	touch(anonymous(48 * MIB), 48 * MIB);
+	int c = spawn_limited(CONTAINER_NO_LIMIT, 32 * MIB);
+	CFORKED(pid, c)
+	{
+		OK(mount("proc", "/proc", "proc", 0, NULL));
+		touch(anonymous(5 * MIB), 5 * MIB);
+		long long anon = meminfo_field("AnonPages"), total = meminfo_field("MemTotal");
+		CHECK(anon >= 5 * 1024 && anon < 7 * 1024);
+		EQ(total, 32 * 1024);
+		CHECK(meminfo_field("MemFree") <= total - anon);
+		CHECK(meminfo_field("Cached") < 512);
+		CHECK(meminfo_field("Slab") < 512);
+		long long stack = meminfo_field("KernelStack"); /* 32 in the debug kernel */
+		CHECK(stack == 8 || stack == 32);
+		CHECK(meminfo_field("PageTables") >= 28 && meminfo_field("PageTables") < 256);
+	}
+	EQ(reap(pid), 0);
+	gone(c);
+}
+
 static const struct tap_case cases[] = {
-	T(files), T(files_in_flight), T(files_nested),	T(files_kill),	  T(bad_values),
-	T(high),  T(min_spares),      T(min_too_small), T(min_of_nobody), T(usage),
+	T(files),      T(files_in_flight), T(files_nested),  T(files_kill), T(bad_values), T(high),
+	T(min_spares), T(min_too_small),   T(min_of_nobody), T(usage),	    T(meminfo),
 };
 
 int main(int argc, char **argv)
