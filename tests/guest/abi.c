@@ -84,7 +84,7 @@ static int outcome(long number, const long a[6])
 	WORD(0) = -1;
 	FORKED(pid)
 	{
-		alarm(10);
+		alarm(60);
 		errno = 0;
 		long r = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 		WORD(0) = r == -1 ? errno : 0;

@@ -244,7 +244,7 @@ static void throw_away(void)
 	tap_at_end = scratch_leave;
 	while (!ioctl(dir, COWFS_NEXT, &v))
 		CHECK(strcmp(v.name, "t5"));
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 600; i++) {
 		sync();
 		after = stats(dir);
 		if (!after.dead && after.free + 8 >= before.free)

@@ -442,14 +442,15 @@ static void map_and_unmap_race(void)
 
 static void memory_comes_back(void)
 {
+	long pages = sysconf(_SC_PHYS_PAGES) / 8;
 	pid_t pid;
 
 	/* in all more than there is: each round gives its memory back */
-	for (int i = 0; i < 40; i++) {
+	for (int i = 0; i < 10; i++) {
 		FORKED(pid)
 		{
-			char *m = map(8192, PRIV_ANON);
-			for (long k = 0; k < 8192; k++)
+			char *m = map(pages, PRIV_ANON);
+			for (long k = 0; k < pages; k++)
 				m[k * PAGE] = 1;
 		}
 		EQ(reap(pid), 0);
