@@ -97,6 +97,13 @@ int container_may_manage(const struct container *c)
 	return may(&c->parent->owner, CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
+int container_may_manage_from_outside(const struct container *c)
+{
+	if (&c->owner == current->owner || !sees(current->owner, &c->owner))
+		return -EPERM;
+	return container_may_manage(c);
+}
+
 /* --- states --- */
 
 const char *container_state_name(enum container_state s)

@@ -114,6 +114,8 @@ int container_leave(void);
 void container_info(struct container *c, struct cinfo *info);
 /* current may manage c: it made it, or has CAP_SYS_ADMIN in an ancestor. 0 or -EPERM */
 int container_may_manage(const struct container *c);
+/* The same for any container, the host's too: nobody manages his own. For control files. */
+int container_may_manage_from_outside(const struct container *c);
 /* A new one takes over the CPUs that its parent may use (control_cpu.c). */
 void container_inherit_cpus(struct container *c);
 /* By id, counted, if current may manage it: -ESRCH, -EPERM. */

@@ -14,6 +14,7 @@
 #include "lib/string.h"
 #include "mm/aspace.h"
 #include "proc/signal.h"
+#include "tty/tty.h"
 
 #define SYSFS_MAGIC 0x62656572
 
@@ -113,13 +114,7 @@ static int show_created(void *object, struct text *t)
 
 static int open_managed(void *object, bool write)
 {
-	struct container *c = object;
-
-	if (!write)
-		return 0;
-	if (&c->owner == current->owner || !sees(current->owner, &c->owner))
-		return -EPERM;
-	return container_may_manage(c);
+	return write ? container_may_manage_from_outside(object) : 0;
 }
 
 static int show_freeze(void *object, struct text *t)
@@ -166,6 +161,22 @@ static int store_kill(void *object, char *s, size_t n)
 	process_put(p);
 	return err;
 }
+
+/* --- a terminal --- */
+
+/*
+ * Opened by who stands outside, it is the master of a new pty of the container, which pays for it
+ * and has its slave in /dev/pts: what ctool gives a program that it starts.
+ */
+static int terminal_open(struct inode *i, struct file *f)
+{
+	struct container *c = pseudo_object(i);
+	int err = container_may_manage_from_outside(c);
+
+	return err ? err : pty_open_master(&c->owner, f);
+}
+
+static const struct file_ops terminal_file_ops = { .open = terminal_open };
 
 /* --- the tree --- */
 
@@ -275,6 +286,7 @@ static const struct pseudo_entry container_files[] = {
 	  .store = store_freeze,
 	  .open = open_managed },
 	{ .name = "log", .mode = S_IFREG | 0600, .file_ops = &output_log_file_ops },
+	{ .name = "pty", .mode = S_IFREG | 0600, .file_ops = &terminal_file_ops },
 	{ .name = "trace", .mode = S_IFREG | 0400, .file_ops = &trace_file_ops },
 	{ .name = "kill", .mode = S_IFREG | 0200, .store = store_kill, .open = open_managed },
 	{ 0 },

@@ -228,6 +228,11 @@ int inode_create_anon(u32 mode, struct inode **out)
 	return inode_create(anon_mount->sb, mode, out);
 }
 
+bool inode_is_anon(const struct inode *i)
+{
+	return i->sb == anon_mount->sb;
+}
+
 int file_create_anon(struct inode *i, const struct file_ops *ops, int flags, void *private,
 		     const char *name, struct file **out)
 {

@@ -312,14 +312,19 @@ static int pseudo_follow(struct inode *i, struct dentry *d, struct path *out)
 /* Modes and owners of device nodes may be changed; text files stay as they are. */
 static int pseudo_setattr(struct inode *i, const struct iattr *a)
 {
+	struct pseudo_node *n = node_of(i);
+
 	if (a->valid & ATTR_SIZE)
 		return 0; /* O_TRUNC and truncate mean nothing here, as on Linux */
 	if (S_ISREG(i->mode) || S_ISLNK(i->mode))
 		return -EPERM;
 	if (a->valid & ATTR_MODE)
 		i->mode = (i->mode & S_IFMT) | (a->mode & ~S_IFMT);
-	if (a->valid & ATTR_UID)
+	if (a->valid & ATTR_UID) {
 		i->uid = a->uid;
+		if (n->counts->set_owner)
+			n->counts->set_owner(n->object, a->uid);
+	}
 	if (a->valid & ATTR_GID)
 		i->gid = a->gid;
 	inode_touch(i, ATTR_CTIME);

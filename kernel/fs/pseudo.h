@@ -61,6 +61,7 @@ struct pseudo_dir_ops {
 	void (*put)(void *object);
 	bool (*alive)(void *object);			 /* under RCU. NULL: always */
 	void (*owner)(void *object, u32 *uid, u32 *gid); /* of the inodes; NULL: root */
+	void (*set_owner)(void *object, u32 uid);	 /* chown of what has owner(); or NULL */
 	bool (*own)(
 		void *object); /* current may search this directory whatever its mode. Under RCU */
 };

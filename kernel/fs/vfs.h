@@ -423,6 +423,7 @@ int file_open_path(const struct path *p, int flags, struct file **out); /* permi
 int file_create_anon(struct inode *i, const struct file_ops *ops, int flags, void *private,
 		     const char *name, struct file **out);
 int inode_create_anon(u32 mode, struct inode **out); /* on the internal superblock "anon_inodefs" */
+bool inode_is_anon(const struct inode *i);
 struct file *file_get(struct file *f);
 void file_put(struct file *f);	   /* the release may run later, on the way to user mode */
 void file_put_now(struct file *f); /* the release runs at once: no lock may be held */

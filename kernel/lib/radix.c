@@ -319,8 +319,7 @@ void idmap_init(struct idmap *m, u64 min, u64 max)
 	m->last = max; /* the first id is min */
 }
 
-/* The first index in [from, to] without an entry; `to` + 1 if there is none. Skips full leaves. */
-static u64 radix_next_free(const struct radix *r, u64 from, u64 to)
+u64 radix_next_free(const struct radix *r, u64 from, u64 to)
 {
 	while (from <= to) {
 		void **place = radix_place(r, from);
@@ -333,7 +332,7 @@ static u64 radix_next_free(const struct radix *r, u64 from, u64 to)
 			continue;
 		}
 		leaf = container_of(place - from % RADIX_WAYS, struct radix_node, slot[0]);
-		if (leaf->used == RADIX_WAYS)
+		if (leaf->used == RADIX_WAYS) /* full leaves are skipped */
 			from = (from / RADIX_WAYS + 1) * RADIX_WAYS;
 		else
 			from++;

@@ -27,6 +27,8 @@ void *radix_remove(struct radix *r, u64 index);		      /* what was there, or NUL
 void *radix_replace(struct radix *r, u64 index, void *entry); /* in place of a present one */
 /* The first entry at or after *index; sets *index to where it stands. NULL: none. */
 void *radix_next(const struct radix *r, u64 *index);
+/* The first index in [from, to] without an entry; `to` + 1 if there is none. The owner's lock. */
+u64 radix_next_free(const struct radix *r, u64 from, u64 to);
 void radix_destroy(struct radix *r); /* frees the nodes; entries must be gone or unowned */
 
 /* Ids from `min` to `max` inclusive, never reused before wrap: the search starts after the last. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pty.c - pseudo-terminals (man 7 pty): a master opened from /dev/ptmx, a slave
- * that is a terminal, /dev/pts/N. Numbers and names belong to the container that
- * opened the master; others do not see them.
+ * that is a terminal, /dev/pts/N. Each container has numbers and names of its own,
+ * and others do not see them. A master belongs to the container that opened it, or
+ * to one that it was opened for from outside (pty_open_master), which then pays.
  *
  * What the slave writes stands in the master's ring until it is read; what the
  * master writes is typed into the slave. Closing the master hangs the slave up;
@@ -13,6 +14,7 @@
 #include "arch/x86/uaccess.h"
 #include "core/errno.h"
 #include "core/task.h"
+#include "fs/context.h"
 #include "fs/devfs.h"
 #include "fs/fdtable.h"
 #include "fs/poll.h"
@@ -22,7 +24,7 @@
 #include "mm/slab.h"
 #include "tty/tty.h"
 
-#define PTY_MAX	     4096
+#define PTY_MAX	     4096 /* of one owner */
 #define DEVPTS_MAGIC 0x1cd1
 #define TIOCGPTN     0x80045430
 #define TIOCSPTLCK   0x40045431
@@ -30,22 +32,31 @@
 #define TIOCGPTPEER  0x5441
 #define TIOCPKT	     0x5420
 #define TIOCSIG	     0x40045436
+/* Of a slave without a name; which is how its file is told from others' with its number. */
+#define PTS_INO(owner, number) (pty_key(owner, number) + 3)
 
 struct pty {
 	struct tty slave;		 /* embeds the reference count; its lock: L */
 	struct owner *owner;		 /* constant; counted */
-	u64 number;			 /* constant */
-	u32 uid, gid;			 /* constant: of the slave's name */
+	u32 number;			 /* constant; from 0 for each owner */
+	u32 uid;			 /* of the slave's name; WRITE_ONCE */
 	char *ring;			 /* L: from the slave to the master */
 	u32 head, tail;			 /* L */
 	bool master_open, locked;	 /* L */
-	bool slave_was_open;		 /* L */
+	bool slave_was_open;		 /* L; set once */
+	bool listed;			 /* table_lock: the number is taken */
 	struct waitq readable, writable; /* of the master; L */
 };
 
 static struct slab_cache *pty_cache;
-static struct idmap numbers; /* table_lock; readers RCU */
+static struct radix ptys; /* by pty_key; table_lock; readers RCU */
 static spinlock_t table_lock = SPINLOCK_INIT(RANK_DEVICE);
+
+/* Ids of owners are not reused, so a key never means a pty of somebody else. */
+static u64 pty_key(const struct owner *owner, u32 number)
+{
+	return (u64)owner->id * PTY_MAX + number;
+}
 
 static struct pty *pty_of_tty(struct tty *t)
 {
@@ -90,6 +101,22 @@ static void slave_opened(struct tty *t)
 	spin_unlock(&t->lock);
 }
 
+/*
+ * Its number is free when both sides are closed, also if a name of it is still cached. Who closes
+ * the master looks after it took the lock that slaves are closed under, and so sees the last one
+ * gone, or is seen by it.
+ */
+static void pty_unlist_if_closed(struct pty *p)
+{
+	if (READ_ONCE(p->master_open) || READ_ONCE(p->slave.opens))
+		return;
+	spin_lock(&table_lock);
+	if (p->listed)
+		radix_remove(&ptys, pty_key(p->owner, p->number));
+	p->listed = false;
+	spin_unlock(&table_lock);
+}
+
 static void slave_closed(struct tty *t)
 {
 	struct pty *p = pty_of_tty(t);
@@ -98,15 +125,14 @@ static void slave_closed(struct tty *t)
 	waitq_wake_all(&p->readable, POLLHUP);
 	waitq_wake_all(&p->writable, POLLHUP);
 	spin_unlock(&t->lock);
+	pty_unlist_if_closed(p);
 }
 
 static void pty_free(struct tty *t)
 {
 	struct pty *p = pty_of_tty(t);
 
-	spin_lock(&table_lock);
-	radix_remove(&numbers.ids, p->number);
-	spin_unlock(&table_lock);
+	BUG_IF(p->listed, "pty %u of container %u", p->number, p->owner->id);
 	tty_destroy_object(t);
 	kfree(p->ring);
 	owner_put(p->owner);
@@ -124,41 +150,62 @@ static const struct tty_ops slave_ops = {
 
 /* --- numbers --- */
 
-static int pty_create(struct pty **out)
+/* Gives it the lowest number that its owner has free: -ENOSPC, -ENOMEM. */
+static int pty_publish(struct pty *p)
 {
-	struct pty *p = slab_alloc(pty_cache);
-	int err = p ? 0 : -ENOMEM;
+	u64 first = pty_key(p->owner, 0), last = pty_key(p->owner, PTY_MAX - 1), key;
+	int err = -ENOSPC;
 
-	if (err)
-		return err;
+	spin_lock(&table_lock);
+	key = radix_next_free(&ptys, first, last);
+	p->number = key - first;
+	p->slave.rdev = makedev(PTS_MAJOR + p->number / 256, p->number % 256);
+	if (key <= last)
+		err = radix_insert(&ptys, key, p);
+	p->listed = !err;
+	spin_unlock(&table_lock);
+	return err;
+}
+
+/* One of `owner`, who pays for all of it. */
+static int pty_create(struct owner *owner, struct pty **out)
+{
+	struct account *own = current->account;
+	struct pty *p;
+	int err = -ENOMEM;
+
+	current->account = owner->account;
+	p = slab_alloc(pty_cache);
+	if (!p)
+		goto own_account;
 	memset(p, 0, sizeof(*p));
+	tty_init_object(&p->slave, &slave_ops, 0, p);
 	p->ring = kmalloc(TTY_BUFFER, KM_ACCOUNT);
-	if (!p->ring)
+	p->slave.buffer = kmalloc(TTY_BUFFER, KM_ACCOUNT);
+	if (!p->ring || !p->slave.buffer)
 		goto free_pty;
-	p->owner = owner_get(current->owner);
+	p->owner = owner_get(owner);
+	p->slave.owner = owner;
 	p->uid = current->cred->fsuid;
-	p->gid = current->cred->fsgid;
 	p->locked = true;
 	p->master_open = true;
 	waitq_init(&p->readable);
 	waitq_init(&p->writable);
-	tty_init_object(&p->slave, &slave_ops, 0, p);
-	p->slave.owner = p->owner;
-	spin_lock(&table_lock);
-	err = idmap_alloc(&numbers, p, &p->number);
-	spin_unlock(&table_lock);
+	err = pty_publish(p);
 	if (err)
-		goto free_ring;
-	p->slave.rdev = makedev(PTS_MAJOR + p->number / 256, p->number % 256);
+		goto put_owner;
 	*out = p;
-	return 0;
+	goto own_account;
 
-free_ring:
+put_owner:
 	owner_put(p->owner);
-	kfree(p->ring);
 free_pty:
+	tty_destroy_object(&p->slave);
+	kfree(p->ring);
 	slab_free(pty_cache, p);
-	return err == -ENOSPC ? -ENOSPC : -ENOMEM;
+own_account:
+	current->account = own;
+	return err;
 }
 
 /* The pty with that number of that owner, counted. */
@@ -166,8 +213,10 @@ static struct pty *pty_find(const struct owner *owner, u64 number)
 {
 	struct pty *p;
 
+	if (number >= PTY_MAX)
+		return NULL;
 	rcu_read_lock();
-	p = radix_get(&numbers.ids, number);
+	p = radix_get(&ptys, pty_key(owner, number));
 	if (p && (!ref_get_unless_zero(&p->slave.refs)))
 		p = NULL;
 	rcu_read_unlock();
@@ -182,16 +231,21 @@ static struct pty *pty_find(const struct owner *owner, u64 number)
 
 static const struct file_ops master_file_ops;
 
-static int ptmx_open(struct inode *i, struct file *f)
+int pty_open_master(struct owner *owner, struct file *f)
 {
 	struct pty *p;
-	int err = pty_create(&p);
+	int err = pty_create(owner, &p);
 
 	if (err)
 		return err;
 	f->private = p;
 	f->ops = &master_file_ops;
 	return 0;
+}
+
+static int ptmx_open(struct inode *i, struct file *f)
+{
+	return pty_open_master(current->owner, f);
 }
 
 static void master_release(struct file *f)
@@ -202,6 +256,7 @@ static void master_release(struct file *f)
 	p->master_open = false;
 	spin_unlock(&p->slave.lock);
 	tty_hangup(&p->slave);
+	pty_unlist_if_closed(p);
 	tty_put(&p->slave);
 }
 
@@ -284,7 +339,7 @@ static s64 master_write(struct file *f, struct uio *u, u64 *pos)
 
 		if (n <= 0)
 			return total ? total : n;
-		if (!p->slave.buffer)
+		if (!READ_ONCE(p->slave_was_open))
 			return -EIO; /* the slave was never open: nobody would read it */
 		k = master_type(f, p, chunk, n);
 		if (k < 0)
@@ -314,29 +369,65 @@ static u32 master_poll(struct file *f, struct poll_table *pt)
 	return events;
 }
 
+/* Where the slave's name stands for current, counted, if it lives where the name is. */
+static int slave_path(const struct pty *p, struct path *out)
+{
+	struct mount_table *t = current->fs->mounts;
+	char name[24];
+	int err;
+
+	if (current->owner != p->owner || t->owner != p->owner)
+		return -ENOENT;
+	snprintf(name, sizeof(name), "/dev/pts/%u", p->number);
+	err = mount_table_lookup(t, name, out);
+	if (err)
+		return err;
+	if (S_ISCHR(out->dentry->inode->mode) && out->dentry->inode->rdev == p->slave.rdev &&
+	    out->mount->sb->type->device_nodes && out->mount->sb->owner == p->owner)
+		return 0;
+	path_put(*out);
+	return -ENOENT; /* something else stands there */
+}
+
+/* The slave in a file without a name, for those who have none for it. */
+static int slave_open_nameless(struct pty *p, int flags, struct file **out)
+{
+	static const struct file_ops closed_ops;
+	struct inode *i;
+	int err = inode_create_anon(S_IFCHR | 0620, &i);
+
+	if (err)
+		return err;
+	i->rdev = p->slave.rdev;
+	i->ino = PTS_INO(p->owner, p->number);
+	err = file_create_anon(i, &tty_file_ops, flags, NULL, "pts", out);
+	if (err)
+		return err;
+	err = tty_open_file(tty_get(&p->slave), *out);
+	if (err) {
+		(*out)->ops = &closed_ops;
+		file_put(*out);
+	}
+	return err;
+}
+
 static s64 master_open_peer(struct pty *p, u64 flags)
 {
-	struct inode *i;
+	struct path path;
 	struct file *f;
 	int err;
 
 	if (flags & ~(u64)(O_ACCMODE | O_NOCTTY | O_CLOEXEC | O_NONBLOCK))
 		return -EINVAL;
-	err = inode_create_anon(S_IFCHR | 0620, &i);
-	if (err)
-		return err;
-	i->rdev = p->slave.rdev;
-	err = file_create_anon(i, &tty_file_ops, flags & ~O_CLOEXEC, NULL, "pts", &f);
-	if (err)
-		return err;
-	err = tty_open_file(tty_get(&p->slave), f);
-	if (err) {
-		static const struct file_ops closed_ops;
-		f->ops = &closed_ops;
-		file_put(f);
-		return err;
+	if (READ_ONCE(p->locked))
+		return -EIO;
+	if (slave_path(p, &path)) {
+		err = slave_open_nameless(p, flags & ~O_CLOEXEC, &f);
+	} else {
+		err = file_open_path(&path, flags & ~O_CLOEXEC, &f);
+		path_put(path);
 	}
-	return fd_add(f, flags & O_CLOEXEC);
+	return err ? err : fd_add(f, flags & O_CLOEXEC);
 }
 
 static s64 master_lock(struct pty *p, u32 cmd, u64 arg)
@@ -406,14 +497,21 @@ static const struct file_ops ptmx_ops = { .open = ptmx_open, .no_seek = true };
 
 /* --- the slave by name --- */
 
+/* Numbers are each owner's: a node means one of whom it belongs to, and is only for him. */
+static bool pts_is_own(const struct inode *i, u64 number)
+{
+	return inode_is_anon(i) ? i->ino == PTS_INO(current->owner, number)
+				: i->sb->owner == current->owner;
+}
+
 static int pts_open(struct inode *i, struct file *f)
 {
 	u64 number = (u64)(dev_major(i->rdev) - PTS_MAJOR) * 256 + dev_minor(i->rdev);
-	struct pty *p = pty_find(current->owner, number);
+	struct pty *p = pts_is_own(i, number) ? pty_find(current->owner, number) : NULL;
 
 	if (!p)
 		return -EIO;
-	if (p->locked) {
+	if (READ_ONCE(p->locked)) {
 		tty_put(&p->slave);
 		return -EIO;
 	}
@@ -437,8 +535,13 @@ static void pts_node_owner(void *object, u32 *uid, u32 *gid)
 {
 	struct pty *p = object;
 
-	*uid = p->uid;
+	*uid = READ_ONCE(p->uid);
 	*gid = 5; /* tty, as devpts's gid=5 */
+}
+
+static void pts_node_set_owner(void *object, u32 uid)
+{
+	WRITE_ONCE(((struct pty *)object)->uid, uid);
 }
 
 /* Never a directory that can be walked: it only says how the node's object is counted. */
@@ -446,6 +549,7 @@ static const struct pseudo_dir_ops pts_node = {
 	.put = pts_node_put,
 	.alive = pts_node_alive,
 	.owner = pts_node_owner,
+	.set_owner = pts_node_set_owner,
 };
 
 static int pts_lookup(void *object, const char *name, size_t len, struct pseudo_entry *e,
@@ -477,21 +581,22 @@ static int pts_lookup(void *object, const char *name, size_t len, struct pseudo_
 static bool pts_next(void *object, u64 *cookie, char *name, size_t size, u32 *mode)
 {
 	const struct owner *owner = ((struct superblock *)object)->owner;
+	u64 first = pty_key(owner, 0), n;
 	struct pty *p;
-	u64 n;
 
 	*mode = S_IFCHR | 0666;
 	if (!*cookie)
 		return strlcpy(name, "ptmx", size);
-	n = *cookie - 1;
+	n = first + *cookie - 1;
 	rcu_read_lock();
-	while ((p = radix_next(&numbers.ids, &n)) &&
-	       (p->owner != owner || !READ_ONCE(p->master_open)))
+	while ((p = radix_next(&ptys, &n)) && p->owner == owner && !READ_ONCE(p->master_open))
 		n++;
+	if (p && p->owner != owner)
+		p = NULL;
 	rcu_read_unlock();
-	*cookie = n + 1;
+	*cookie = n - first + 1;
 	*mode = S_IFCHR | 0620;
-	snprintf(name, size, "%llu", (unsigned long long)n);
+	snprintf(name, size, "%llu", (unsigned long long)(n - first));
 	return p;
 }
 
@@ -520,7 +625,7 @@ static const struct pseudo_entry pts_entry = { .name = "pts",
 void pty_init(void)
 {
 	pty_cache = slab_cache_create("pty", sizeof(struct pty), 0, SLAB_ACCOUNT | SLAB_RCU);
-	idmap_init(&numbers, 0, PTY_MAX - 1);
+	radix_init(&ptys);
 	BUG_ON(chrdev_register(TTY_ALT_MAJOR, 2, 1, &ptmx_ops));
 	for (u32 major = 0; major < PTY_MAX / 256; major++)
 		BUG_ON(chrdev_register(PTS_MAJOR + major, 0, 256, &pts_ops));

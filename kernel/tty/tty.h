@@ -169,6 +169,8 @@ void termios_default(struct termios *t, u32 iflag);
 void tty_init(void); /* tty, vc, pty: devices and their names */
 void vc_init(void);
 void pty_init(void);
+/* The file being opened becomes the master of a new pty of `owner`: -ENOSPC, -ENOMEM. */
+int pty_open_master(struct owner *owner, struct file *f);
 /* The device that shows them and types into them (virtio-console port or serial line). */
 struct vc_screen {
 	size_t (*room)(void); /* bytes that one write would take now; any context */

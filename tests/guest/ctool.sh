@@ -89,6 +89,9 @@ echo 'from stdin' >"$W/in"
 t 'stdin and stdout' 0 'from stdin' sh -c "ctool run --rm $R /busybox cat <$W/in | cat"
 t 'no other descriptor gets in' 0 '' sh -c "exec 7<$W/in; ctool run --rm $R /busybox sh -c '! (: <&7) 2>/dev/null'"
 t '-t: a terminal' 0 'yes?' ctool run --rm -t "$R" /busybox sh -c '[ -t 0 ] && [ -t 1 ] && echo yes'
+t '-t: it has a name' 0 '/dev/pts/0?' ctool run --rm -t "$R" /busybox tty
+t '-t: which is the user'"'"'s' 0 'crw--w---- * 5 *5 *136, *0 */dev/pts/0?' \
+	ctool run --rm -t -u 5 "$R" /busybox sh -c 'ls -n /dev/pts/0 && : <>/dev/pts/0'
 t '-t: lines and end of input' 0 '*<x>*<y>*end*' sh -c "printf 'x\ny\n' |
 	ctool run --rm -t $R /busybox sh -c 'while read l; do echo \"<\$l>\"; done; echo end'"
 t '-p: the limit is an error inside' 2 '*esource temporarily unavailable*' \
@@ -119,7 +122,10 @@ t 'ps -a does' 0 '*CONTAINER*host *web *' "$(tool ps)" -a
 t 'exec' 5 'port' ctool exec web /busybox sh -c 'hostname; exit 5'
 t 'exec: another pid, same root' 0 '[2-9]* busybox*' ctool exec web /busybox sh -c 'echo $$ $(ls /)'
 t 'exec -e -w -u' 0 'x /tmp 9' ctool exec -e A=x -w /tmp -u 9 web /busybox sh -c 'echo $A $(pwd) $(id -u)'
-t 'exec -t' 0 'tty?' ctool exec -t web /busybox sh -c '[ -t 0 ] && echo tty'
+t 'exec -t' 0 '/dev/pts/0?' ctool exec -t web /busybox tty
+t 'exec -t, of two at once' 0 '/dev/pts/1?' sh -c 'ctool exec -t web /busybox sh -c "echo >/tmp/held; exec sleep 100" </dev/null >/dev/null &
+	until [ -f '"$R"'/tmp/held ]; do sleep 0.1; done
+	ctool exec -t web /busybox tty; kill $!'
 t 'exec: not found' 127 'ctool: exec: frob: not found' ctool exec web frob
 t 'pause' 0 '' ctool pause web
 t 'it is paused' 0 '*web *paused *' ctool list

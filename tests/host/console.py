@@ -421,8 +421,20 @@ def shell_ends(p):
 
 
 def host_pty(p):
-    ok(p.command("ctool run -it /c1 /busybox stty size; echo en''ded $?", r"^%d %d\nended 0$" % (ROWS - 1, COLS)),
-       "ctool run -it: a terminal of its own, as large", p)
+    ok(p.command("ctool run -it /c1 /busybox sh -c '/busybox stty size; /busybox tty'; echo en''ded $?",
+                 r"^%d %d\n/dev/pts/0\nended 0$" % (ROWS - 1, COLS)),
+       "ctool run -it: a terminal of its own, as large, with a name", p)
+    p.command("ctool run -it --name jobs /c1 /busybox sh", r"^/ #")
+    p.type("PATH=/; /busybox cat\r")
+    p.type("one\r")
+    p.sees(r"^one\none$")
+    ok(p.press(CTRL_Z, r"Stopped +/busybox cat"), "^Z stops a program on it", p)
+    p.type("fg\r")
+    p.type("two\r")
+    p.sees(r"^two\ntwo$")
+    ok(p.press(CTRL_C, r"\^C\n/ #"), "fg, ^C", p)
+    p.type("exit 3\r")
+    ok(p.sees(r"^skerry:/#") and p.command("echo status $?", r"^status"), "and the host's shell is back", p)
 
 
 def restored(p, name):

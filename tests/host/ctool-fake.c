@@ -120,6 +120,8 @@ int spawncont(const struct container_spec *spec, size_t size)
 	put(id, "created", "1000000000.5");
 	put(id, "procs", "");
 	mkfifo(file_path(id, "kill"), 0600);
+	if (symlink("/dev/ptmx", file_path(id, "pty")))
+		return -1;
 	put(id, "state", "created");
 	return id;
 }

@@ -147,7 +147,8 @@ struct launch {
 	bool first; /* it is to be pid 1; otherwise it must not */
 	int stdio;  /* descriptor that becomes 0, 1 and 2, or -1: they are inherited */
 	int output; /* the same for 1 and 2 alone, after that */
-	bool tty;   /* stdio is a terminal that becomes the controlling one */
+	int master; /* or -1: of the pty whose slave becomes 0, 1 and 2 */
+	bool tty;   /* 0 is a terminal that becomes the controlling one */
 	const struct record *what;
 	const sigset_t *mask; /* signals blocked in the program */
 };
@@ -157,11 +158,12 @@ int launch(const struct launch *l, pid_t *pid);
 
 /* Staying with a program: signals and, with a pty, the terminal are passed on. */
 struct session {
-	int master, slave; /* of the pty, or -1 */
-	sigset_t mask;	   /* as it was */
+	int master;    /* of the pty, or -1 */
+	sigset_t mask; /* as it was */
 };
 
-int session_begin(struct session *s, bool pty); /* 0 or exit status */
+/* pty: with one of container `id`. 0 or exit status */
+int session_begin(struct session *s, int id, bool pty);
 /* Until the program ends; its exit status as ctool's. Ends the session. */
 int session_wait(struct session *s, pid_t pid);
 void session_end(struct session *s);

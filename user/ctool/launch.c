@@ -59,17 +59,26 @@ static void take_environment(const struct record *what, bool tty)
 		putenv(what->env.v[i]);
 }
 
-static int take_user(const struct record *what)
+static int take_user(const struct record *what, bool pty)
 {
 	if (what->uid == getuid() && what->gid == getgid())
 		return 0;
+	/* Its name is the user's from now on; one without a name needs no owner. */
+	if (pty)
+		(void)!fchown(STDIN_FILENO, what->uid, (gid_t)-1);
 	return setgroups(0, NULL) || setgid(what->gid) || setuid(what->uid);
 }
 
 static int take_terminal(const struct launch *l)
 {
+	int stdio = l->stdio;
+
+	if (l->master >= 0) /* opened here, it is known by the name that it has in here */
+		stdio = ioctl(l->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (stdio < 0)
+		return -1;
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (dup2(l->stdio, fd) < 0)
+		if (dup2(stdio, fd) < 0)
 			return -1;
 	for (int fd = STDOUT_FILENO; l->output >= 0 && fd <= STDERR_FILENO; fd++)
 		if (dup2(l->output, fd) < 0)
@@ -85,12 +94,12 @@ static enum stage become_program(const struct launch *l)
 	errno = ESRCH;
 	if (!l->first && getpid() == 1)
 		return STAGE_PLACE;
-	if (l->stdio >= 0 && take_terminal(l))
+	if ((l->stdio >= 0 || l->master >= 0) && take_terminal(l))
 		return STAGE_TERMINAL;
 	take_environment(l->what, l->tty);
 	if (chdir(l->what->workdir))
 		return STAGE_DIRECTORY;
-	if (take_user(l->what))
+	if (take_user(l->what, l->master >= 0))
 		return STAGE_USER;
 	sigprocmask(SIG_SETMASK, l->mask, NULL);
 	execvp(args[0], args);

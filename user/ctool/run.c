@@ -232,7 +232,7 @@ static int open_stdio(struct launch *l, int console)
 
 static int start_detached(int id, const struct record *rec, bool remove)
 {
-	struct launch l = { .id = id, .first = true, .output = -1, .what = rec };
+	struct launch l = { .id = id, .first = true, .output = -1, .master = -1, .what = rec };
 	sigset_t mask;
 	char *label;
 	pid_t pid;
@@ -270,14 +270,12 @@ static int run_attached(struct launch *l, bool pty, bool *started)
 	pid_t pid;
 	int status;
 
-	status = session_begin(&s, pty);
+	status = session_begin(&s, l->id, pty);
 	if (status)
 		return status;
 	l->mask = &s.mask;
-	if (pty) {
-		l->stdio = s.slave;
-		l->tty = true;
-	}
+	l->master = s.master;
+	l->tty |= pty;
 	status = launch(l, &pid);
 	*started = !status;
 	if (status) {
@@ -306,7 +304,9 @@ static void say_if_killed(int id)
 static int run_in_foreground(const struct request *r, int id, const struct record *rec,
 			     bool *started)
 {
-	struct launch l = { .id = id, .first = true, .stdio = -1, .output = -1, .what = rec };
+	struct launch l = {
+		.id = id, .first = true, .stdio = -1, .output = -1, .master = -1, .what = rec
+	};
 	bool pty = rec->console == CONTAINER_NO_CONSOLE && wants_pty(r);
 	int status;
 
@@ -417,7 +417,7 @@ static void exec_record(struct record *rec, const struct request *r, int id)
 int do_exec(struct request *r)
 {
 	const char *word = r->operands[0];
-	struct launch l = { .stdio = -1, .output = -1 };
+	struct launch l = { .stdio = -1, .output = -1, .master = -1 };
 	enum container_state state;
 	struct record rec;
 	bool started;

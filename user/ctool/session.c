@@ -9,7 +9,10 @@
  * Signals are blocked from session_begin() on and delivered only inside ppoll(),
  * so none is lost between looking and sleeping: a handler just notes its number.
  *
- *	session_begin -> launch (with s.slave, &s.mask) -> session_wait | session_end
+ * The pty is one of the container's, so its slave, which the program alone has open, has
+ * a name there. ctool has the master.
+ *
+ *	session_begin -> launch (with s.master, &s.mask) -> session_wait | session_end
  */
 #include "ctool.h"
 
@@ -94,35 +97,30 @@ static void copy_window_size(int master)
 		ioctl(master, TIOCSWINSZ, &size);
 }
 
-static int open_pty(struct session *s)
+static int open_pty(struct session *s, int id)
 {
-	const char *name;
+	int fd = control_open_pty(id), err;
 
-	s->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (s->master < 0)
-		return -errno;
-	if (grantpt(s->master) || unlockpt(s->master) || !(name = ptsname(s->master)))
-		goto close_master;
-	s->slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (s->slave < 0)
-		goto close_master;
+	if (fd < 0)
+		return fd;
+	if (unlockpt(fd)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
 	/* A full input queue must not stop the relay of output. */
-	fcntl(s->master, F_SETFL, O_NONBLOCK);
-	copy_window_size(s->master);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	copy_window_size(fd);
+	s->master = fd;
 	return 0;
-
-close_master:
-	close(s->master);
-	s->master = -1;
-	return -errno;
 }
 
-int session_begin(struct session *s, bool pty)
+int session_begin(struct session *s, int id, bool pty)
 {
 	int err;
 
-	s->master = s->slave = -1;
-	err = pty ? open_pty(s) : 0;
+	s->master = -1;
+	err = pty ? open_pty(s, id) : 0;
 	if (err)
 		return fail_errno(err, "cannot make a terminal");
 	catch_signals(&s->mask);
@@ -132,11 +130,9 @@ int session_begin(struct session *s, bool pty)
 void session_end(struct session *s)
 {
 	terminal_restore();
-	if (s->slave >= 0)
-		close(s->slave);
 	if (s->master >= 0)
 		close(s->master);
-	s->slave = s->master = -1;
+	s->master = -1;
 	sigprocmask(SIG_SETMASK, &s->mask, NULL);
 }
 
@@ -247,12 +243,8 @@ int session_wait(struct session *s, pid_t pid)
 	int status = 0;
 	pid_t ended;
 
-	/* Only the program holds the terminal from here, so that its end is seen. */
-	if (s->slave >= 0) {
-		close(s->slave);
-		s->slave = -1;
+	if (s->master >= 0)
 		terminal_raw();
-	}
 	for (;;) {
 		take_note(SIGCHLD);
 		ended = waitpid(pid, &status, WNOHANG);

@@ -115,6 +115,11 @@ int control_write(int id, const char *file, const char *text)
 	return err;
 }
 
+int control_open_pty(int id)
+{
+	return control_open(id, "pty", O_RDWR | O_NOCTTY);
+}
+
 static int parse_number(const char *s, uint64_t *out)
 {
 	char *end;

@@ -32,6 +32,8 @@ struct control_process {
 /* The whole text of a file without its last newline, for free(); NULL with errno set. */
 char *control_text(int id, const char *file);
 int control_write(int id, const char *file, const char *text);
+/* The master of a new pty of the container: a descriptor, or a negative errno. */
+int control_open_pty(int id);
 
 /* A number, or "max". */
 int control_number(int id, const char *file, uint64_t *out);
