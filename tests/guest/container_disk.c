@@ -282,7 +282,7 @@ static void bad_names(void)
 	ERR(copy("nix", "image.img", COWFS_FROZEN), ENOENT);
 	ERR(copy("root", "image/img", COWFS_FROZEN), EINVAL);
 	ERR(copy("root", "", COWFS_FROZEN), EINVAL);
-	ERR(copy("root", "x", 2), EINVAL);
+	ERR(copy("root", "x", 4), EINVAL);
 	OK(copy("root", "image.live", 0));
 	ERR(spawn_with("live", CONTAINER_F_IMAGE, 0, 0), EINVAL); /* it may change */
 	OK(drop("image.live"));

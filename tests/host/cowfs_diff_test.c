@@ -65,7 +65,7 @@ static void test_diff(void)
 	char name[20];
 
 	fixture_open(&f, 32768);
-	must_do(cow_volume_create(f.fs, "a", 1, &s->a));
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &s->a));
 	for (unsigned n = 0; n < 3000; n++) {
 		snprintf(name, sizeof(name), "f%u", n);
 		must_do(put(s->a, name, 100, n));
@@ -134,7 +134,7 @@ static void test_paths(void)
 	char path[COW_PATH_MAX];
 
 	fixture_open(&f, 8192);
-	must_do(cow_volume_create(f.fs, "a", 1, &a));
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &a));
 	root = root_of(a);
 	etc = fixture_new(root, "etc", DIR_MODE);
 	deep = fixture_new(etc, "deep", DIR_MODE);
@@ -252,7 +252,7 @@ static void test_dir_diff(void)
 	char name[20];
 
 	fixture_open(&f, 32768);
-	must_do(cow_volume_create(f.fs, "a", 1, &a));
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &a));
 	for (unsigned n = 0; n < 4000; n++) {
 		snprintf(name, sizeof(name), "f%u", n);
 		must_do(put(a, name, 1, n));

@@ -58,6 +58,50 @@ static void test_sweep(void)
 	fixture_close(&f);
 }
 
+/* What was temporary and is kept stays, by the one name: after a crash, too, the one or the other.
+ */
+static void test_keep(void)
+{
+	struct cow_volume *v;
+	struct fixture f;
+
+	fixture_open(&f, BLOCKS);
+	must_do(put(f.v, "file", 50000, 'f'));
+	clone_one(&f, "draft", COW_VOLUME_TEMPORARY | COW_VOLUME_FROZEN);
+	clone_one(&f, "taken", COW_VOLUME_TEMPORARY);
+	must_be(cow_volume_create(f.fs, "odd", 3, COW_VOLUME_FROZEN, &v), -EINVAL);
+	must_do(cow_volume_create(f.fs, "new", 3, COW_VOLUME_TEMPORARY, &v));
+	must_do(put(v, "in it", 9000, 'n'));
+	cow_volume_put(v);
+	must_do(cow_volume_create(f.fs, "lost", 4, COW_VOLUME_TEMPORARY, &v));
+	must_do(put(v, "in it", 9000, 'n'));
+	cow_volume_put(v);
+	must_do(cow_volumes_sweep(f.fs)); /* none is from before the mount */
+	must(exists(&f, "new") && exists(&f, "lost"));
+	must_be(cow_volume_keep(f.fs, "draft", 5, "taken", 5), -EEXIST);
+	must_be(cow_volume_keep(f.fs, "draft", 5, "a/b", 3), -EINVAL);
+	must_be(cow_volume_keep(f.fs, "none", 4, "other", 5), -ENOENT);
+	must_do(cow_volume_keep(f.fs, "draft", 5, "image", 5));
+	must_do(cow_volume_keep(f.fs, "new", 3, "kept", 4));
+	must(!exists(&f, "draft") && exists(&f, "image"));
+	fixture_check(&f);
+	fixture_remount(&f);
+	must_do(cow_volumes_sweep(f.fs));
+	must(exists(&f, "image") && exists(&f, "kept") && !exists(&f, "taken") &&
+	     !exists(&f, "lost"));
+	must_do(cow_volume_find(f.fs, "image", 5, &v));
+	must(cow_volume_is_frozen(v));
+	must_be(content(v, "file"), 'f');
+	cow_volume_put(v);
+	must_do(cow_volume_find(f.fs, "kept", 4, &v));
+	must_be(content(v, "in it"), 'n');
+	must_do(put(v, "more", 9000, 'm'));
+	cow_volume_put(v);
+	must_do(cow_volume_keep(f.fs, "kept", 4, "again", 5)); /* as a rename */
+	fixture_check(&f);
+	fixture_close(&f);
+}
+
 /* One that somebody has opened, and the clone of one. */
 static void test_sweep_spares(void)
 {
@@ -169,6 +213,7 @@ int main(void)
 		void (*run)(void);
 	} tests[] = {
 		{ "temporary volumes that a crash left", test_sweep },
+		{ "temporary volumes that are kept", test_keep },
 		{ "temporary volumes in use, their clones, read-only", test_sweep_spares },
 		{ "a torn or bad superblock is written again from its copy", test_supers },
 	};

@@ -14,12 +14,12 @@ static void test_names(void)
 	char name[20];
 
 	fixture_open(&f, 4096);
-	must_be(cow_volume_create(f.fs, "root", 4, &v), -EEXIST);
-	must_be(cow_volume_create(f.fs, "", 0, &v), -EINVAL);
-	must_be(cow_volume_create(f.fs, "..", 2, &v), -EINVAL);
-	must_be(cow_volume_create(f.fs, "a/b", 3, &v), -EINVAL);
+	must_be(cow_volume_create(f.fs, "root", 4, 0, &v), -EEXIST);
+	must_be(cow_volume_create(f.fs, "", 0, 0, &v), -EINVAL);
+	must_be(cow_volume_create(f.fs, "..", 2, 0, &v), -EINVAL);
+	must_be(cow_volume_create(f.fs, "a/b", 3, 0, &v), -EINVAL);
 	must_be(cow_volume_find(f.fs, "none", 4, &v), -ENOENT);
-	must_do(cow_volume_create(f.fs, "a", 1, &v));
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &v));
 	id = cow_volume_id(v);
 	must_do(cow_volume_find(f.fs, "a", 1, &w));
 	must(v == w);
@@ -37,7 +37,7 @@ static void test_names(void)
 	must_be(content(v, "x"), 'x');
 	for (unsigned n = 0; n < 300; n++) {
 		snprintf(name, sizeof(name), "volume %u", n);
-		must_do(cow_volume_create(f.fs, name, strlen(name), &w));
+		must_do(cow_volume_create(f.fs, name, strlen(name), 0, &w));
 		cow_volume_put(w);
 	}
 	while (!cow_volume_next(f.fs, &pos, &info))
@@ -64,7 +64,7 @@ static void test_doomed(void)
 	struct fixture f;
 
 	fixture_open(&f, 4096);
-	must_do(cow_volume_create(f.fs, "a", 1, &v));
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &v));
 	must_do(put(v, "x", 10, 'x'));
 	i = open_at(v, "x");
 	must_be(delete (&f, "a"), -EBUSY);
@@ -73,7 +73,7 @@ static void test_doomed(void)
 	must_be(cow_inode_get(v, COW_ROOT_INO, &i), -ENOENT);
 	must_be(cow_volume_set_quota(v, 1, 1), -EROFS);
 	must_be(clone_of(v, "c", 0, &w), -ENOENT);
-	must_do(cow_volume_create(f.fs, "a", 1, &w));
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &w));
 	must(v != w);
 	fixture_settle(&f);
 	cow_volume_put(v);
@@ -89,7 +89,7 @@ static void test_clone(void)
 	struct fixture f;
 
 	fixture_open(&f, 8192);
-	must_do(cow_volume_create(f.fs, "a", 1, &a));
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &a));
 	must_do(put(a, "clean", 20000, 1));
 	must_do(cow_sync(f.fs));
 	must_do(put(a, "dirty", 20000, 2));
@@ -143,7 +143,7 @@ static void test_clone_cost(void)
 	char name[30];
 
 	fixture_open(&f, 32768);
-	must_do(cow_volume_create(f.fs, "a", 1, &v));
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &v));
 	for (unsigned n = 0; n < 5000; n++) {
 		snprintf(name, sizeof(name), "file %u", n);
 		must_do(put(v, name, 5000, n));
@@ -173,7 +173,7 @@ static void test_orphans(void)
 	u8 byte;
 
 	fixture_open(&f, 4096);
-	must_do(cow_volume_create(f.fs, "a", 1, &a));
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &a));
 	must_do(put(a, "x", 30000, 'x'));
 	i = open_at(a, "x");
 	ino = i->ino;
@@ -312,7 +312,7 @@ static void test_family(void)
 	m->seed = 77;
 	fixture_open(&m->f, 16384);
 	before = fixture_settle(&m->f);
-	must_do(cow_volume_create(m->f.fs, "v", 1, &v));
+	must_do(cow_volume_create(m->f.fs, "v", 1, 0, &v));
 	cow_volume_put(v);
 	snprintf(m->volume[0].name, 20, "v");
 	m->volume[0].there = true;
@@ -366,12 +366,12 @@ static void test_reap(void)
 
 	fixture_open(&f, 65536);
 	/* the meta volume's table gets its size first */
-	must_do(cow_volume_create(f.fs, "a", 1, &v));
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &v));
 	dead_fill(v, 60);
 	cow_volume_put(v);
 	must_do(delete (&f, "a"));
 	free = fixture_settle(&f);
-	must_do(cow_volume_create(f.fs, "a", 1, &v));
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &v));
 	dead_fill(v, 60);
 	must_do(clone_of(v, "b", 0, &w));
 	must_do(put(w, "deep 7", 5, 'w'));
@@ -409,7 +409,7 @@ static void test_full(void)
 
 	fixture_open(&f, 2048);
 	for (unsigned round = 0; round < 3; round++) {
-		must_do(cow_volume_create(f.fs, "fat", 3, &v));
+		must_do(cow_volume_create(f.fs, "fat", 3, 0, &v));
 		for (n = 0, err = 0; !err; n++) {
 			snprintf(name, sizeof(name), "f%u", n);
 			err = put(v, name, 60000, n);
@@ -436,7 +436,7 @@ static void test_quota(void)
 	int err;
 
 	fixture_open(&f, 8192);
-	must_do(cow_volume_create(f.fs, "a", 1, &a));
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &a));
 	for (n = 0; n < 50; n++) {
 		snprintf(name, sizeof(name), "f%u", n);
 		must_do(put(a, name, 40000, n));
@@ -482,7 +482,7 @@ static void test_no_memory(void)
 	int err;
 
 	fixture_open(&f, 8192);
-	must_do(cow_volume_create(f.fs, "a", 1, &v));
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &v));
 	must_do(put(v, "x", 9000, 'x'));
 	for (unsigned form = 0; form < 5; form++) {
 		err = -1;
@@ -491,7 +491,7 @@ static void test_no_memory(void)
 			cow_shrink(f.fs, ~0ull >> 1);
 			cow_platform_fail_in = nth;
 			w = NULL;
-			err = form == 0	  ? cow_volume_create(f.fs, "new", 3, &w)
+			err = form == 0	  ? cow_volume_create(f.fs, "new", 3, 0, &w)
 			      : form == 1 ? clone_of(v, "clone", 0, &w)
 			      : form == 2 ? cow_volume_rename(f.fs, "clone", 5, "other", 5)
 			      : form == 3 ? cow_volume_find(f.fs, "other", 5, &w)
@@ -586,7 +586,7 @@ static void test_threads(void)
 	struct fixture f;
 
 	fixture_open(&f, 32768);
-	must_do(cow_volume_create(f.fs, "shared", 6, &v));
+	must_do(cow_volume_create(f.fs, "shared", 6, 0, &v));
 	cow_volume_put(v);
 	for (unsigned n = 0; n < THREADS; n++) {
 		w[n] = (struct worker){ &f, n, 0 };
@@ -618,7 +618,7 @@ static void test_mapped(void)
 
 	fixture_open(&f, 4096);
 	cow_set_hooks(f.fs, &hooks);
-	must_do(cow_volume_create(f.fs, "a", 1, &v));
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &v));
 	must_do(put(v, "x", 20000, 'x'));
 	i = open_at(v, "x");
 	i->private = &protected;

@@ -190,7 +190,7 @@ static int step_from(struct build *b, const struct step *s)
 		if (image_check(name))
 			return EXIT_CTOOL;
 		volume = image_volume(name);
-		err = volume_copy(volume, b->draft, false);
+		err = volume_copy(volume, b->draft);
 		free(volume);
 	}
 	if (err == -ENOENT)

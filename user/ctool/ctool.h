@@ -206,11 +206,12 @@ uint64_t disk_used(const char *path);
 uint64_t disk_free(const char *path);
 
 /* Volumes of the disk that / is on (volume.c): 0 or -errno; -EOPNOTSUPP: it is not on cowfs. */
-int volume_copy(const char *name, const char *to, bool frozen);
+/* The new ones are temporary: after a crash they are gone. */
+int volume_copy(const char *name, const char *to);
 int volume_of_root(const char *to); /* what ctool sees, as of now */
 int volume_create(const char *name);
 int volume_delete(const char *name);
-int volume_freeze(const char *name, const char *to); /* and renames it */
+int volume_freeze(const char *name, const char *to); /* it stays, as `to` */
 int volume_next(struct cowfs_volume *v); /* v->position 0: the first; -ENOENT: no more */
 int volume_find(const char *name, struct cowfs_volume *v);
 int volume_mount(const char *name, bool read_only, char **place); /* place: for volume_unmount */

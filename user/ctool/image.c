@@ -311,7 +311,7 @@ static int commit_draft(int id, const char *volume, const char *draft)
 	int err = volume_find(volume, &v);
 
 	if (!err)
-		err = volume_copy(volume, draft, false);
+		err = volume_copy(volume, draft);
 	if (err)
 		return err;
 	err = volume_mount(draft, false, &place);

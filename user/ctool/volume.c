@@ -42,9 +42,9 @@ static int call_two(unsigned long call, const char *name, const char *to, uint64
 	return disk_call(call, &v);
 }
 
-int volume_copy(const char *name, const char *to, bool frozen)
+int volume_copy(const char *name, const char *to)
 {
-	return call_two(COWFS_COPY, name, to, frozen ? COWFS_FROZEN : 0);
+	return call_two(COWFS_COPY, name, to, COWFS_TEMPORARY);
 }
 
 int volume_of_root(const char *to)
@@ -52,12 +52,12 @@ int volume_of_root(const char *to)
 	struct cowfs_volume v = { .position = 0 };
 	int err = disk_call(COWFS_THIS, &v);
 
-	return err ? err : volume_copy(v.name, to, false);
+	return err ? err : volume_copy(v.name, to);
 }
 
 int volume_create(const char *name)
 {
-	return call_two(COWFS_CREATE, name, "", 0);
+	return call_two(COWFS_CREATE, name, "", COWFS_TEMPORARY);
 }
 
 int volume_delete(const char *name)
@@ -69,7 +69,7 @@ int volume_freeze(const char *name, const char *to)
 {
 	int err = call_two(COWFS_FREEZE, name, "", 0);
 
-	return err ? err : call_two(COWFS_RENAME, name, to, 0);
+	return err ? err : call_two(COWFS_KEEP, name, to, 0);
 }
 
 int volume_next(struct cowfs_volume *v)

@@ -132,7 +132,7 @@ static int publish(struct meta_op *m, struct cow_volume *v, const char *name, si
 	return 0;
 }
 
-int cow_volume_create_at(struct cow_fs *fs, const char *name, size_t len,
+int cow_volume_create_at(struct cow_fs *fs, const char *name, size_t len, u32 flags,
 			 const struct cow_time *now, struct cow_volume **out)
 {
 	const struct cow_new root = { .mode = 0040755, .now = *now };
@@ -147,12 +147,16 @@ int cow_volume_create_at(struct cow_fs *fs, const char *name, size_t len,
 	v = cow_volume_alloc(fs, ~0ull);
 	if (!v)
 		return -ENOMEM;
-	v->rec = (struct cow_volume_record){ .mode = COW_S_VOLUME, .nlink = 1, .created = *now };
+	v->rec = (struct cow_volume_record){
+		.mode = COW_S_VOLUME, .nlink = 1, .flags = flags, .created = *now
+	};
 	err = meta_begin(fs, NULL, v, 0, &m);
 	if (err) {
 		cow_volume_free(v);
 		return err;
 	}
+	if (flags & COW_VOLUME_TEMPORARY) /* the sweep sees that it is younger than the mount */
+		v->rec.base_birth = __atomic_fetch_add(&fs->birth, 1, __ATOMIC_ACQ_REL);
 	err = cow_table_create(v, &root);
 	if (!err)
 		err = publish(&m, v, name, len);
@@ -169,12 +173,15 @@ int cow_volume_create_at(struct cow_fs *fs, const char *name, size_t len,
 	return err;
 }
 
-int cow_volume_create(struct cow_fs *fs, const char *name, size_t len, struct cow_volume **out)
+int cow_volume_create(struct cow_fs *fs, const char *name, size_t len, u32 flags,
+		      struct cow_volume **out)
 {
 	struct cow_time now;
 
+	if (flags & ~(u32)COW_VOLUME_TEMPORARY)
+		return -EINVAL;
 	cow_now(&now);
-	return cow_volume_create_at(fs, name, len, &now, out);
+	return cow_volume_create_at(fs, name, len, flags, &now, out);
 }
 
 /*
@@ -283,11 +290,32 @@ int cow_volume_clone(struct cow_volume *src, const char *name, size_t len, u32 f
 
 /* --- renaming, deleting --- */
 
-int cow_volume_rename(struct cow_fs *fs, const char *from, size_t from_len, const char *to,
-		      size_t to_len)
+/* If m has a volume, it is the one that must have the name: -EAGAIN. */
+static int rename_name(struct meta_op *m, const char *from, size_t from_len, const char *to,
+		       size_t to_len)
 {
 	struct cow_dir_place old = { 0 }, new = { 0 };
 	struct cow_dirent e;
+	int err = cow_dir_find(m->names, from, from_len, &e);
+
+	if (!err && m->volume && (e.ino != m->volume->id || m->volume->doomed))
+		err = -EAGAIN;
+	if (!err)
+		err = cow_dir_insert_prepare(m->names, to, to_len, &new);
+	if (!err)
+		err = cow_dir_remove_prepare(m->names, from, from_len, &old);
+	if (err) {
+		cow_dir_place_put(&new);
+		return err;
+	}
+	cow_dir_insert(m->names, &new, to, to_len, e.ino, e.generation, e.type);
+	cow_dir_remove(m->names, &old);
+	return 0;
+}
+
+int cow_volume_rename(struct cow_fs *fs, const char *from, size_t from_len, const char *to,
+		      size_t to_len)
+{
 	struct meta_op m;
 	int err = cow_name_check(to, to_len);
 
@@ -295,18 +323,47 @@ int cow_volume_rename(struct cow_fs *fs, const char *from, size_t from_len, cons
 		err = meta_begin(fs, NULL, NULL, 0, &m);
 	if (err)
 		return err;
-	err = cow_dir_find(m.names, from, from_len, &e);
-	if (!err)
-		err = cow_dir_insert_prepare(m.names, to, to_len, &new);
-	if (!err)
-		err = cow_dir_remove_prepare(m.names, from, from_len, &old);
-	if (err) {
-		cow_dir_place_put(&new);
+	return meta_end(&m, rename_name(&m, from, from_len, to, to_len));
+}
+
+static int keep_this(struct cow_volume *v, const char *from, size_t from_len, const char *to,
+		     size_t to_len)
+{
+	union cow_record *r;
+	struct cow_buf *leaf;
+	struct meta_op m;
+	int err = meta_begin(v->fs, v, NULL, 0, &m);
+
+	if (err)
+		return err;
+	err = v->doomed ? -EAGAIN : cow_record_write(v->fs->meta, v->id, &leaf, &r);
+	if (err)
 		return meta_end(&m, err);
+	err = r->mode == COW_S_VOLUME ? rename_name(&m, from, from_len, to, to_len) : -EIO;
+	if (!err) {
+		v->rec.flags &= ~(u32)COW_VOLUME_TEMPORARY;
+		r->volume.flags = v->rec.flags;
 	}
-	cow_dir_insert(m.names, &new, to, to_len, e.ino, e.generation, e.type);
-	cow_dir_remove(m.names, &old);
-	return meta_end(&m, 0);
+	cow_buf_put(leaf);
+	return meta_end(&m, err);
+}
+
+int cow_volume_keep(struct cow_fs *fs, const char *from, size_t from_len, const char *to,
+		    size_t to_len)
+{
+	struct cow_volume *v;
+	int err = cow_name_check(to, to_len);
+
+	if (err)
+		return err;
+	do {
+		err = cow_volume_find_untidy(fs, from, from_len, &v);
+		if (err)
+			return err;
+		err = keep_this(v, from, from_len, to, to_len);
+		cow_volume_put(v);
+	} while (err == -EAGAIN);
+	return err;
 }
 
 /* The record becomes a dead tree; whoever still holds v has an empty, frozen volume. */

@@ -114,8 +114,10 @@ int cow_volume_get_id(struct cow_fs *fs, u64 id, struct cow_volume **out);
 struct cow_volume *cow_volume_get(struct cow_volume *v);
 void cow_volume_put(struct cow_volume *v);
 u64 cow_volume_id(const struct cow_volume *v);
-/* An empty one. -EEXIST, -EINVAL (name: 1 to 255 bytes, no '/', not "." or ".."). */
-int cow_volume_create(struct cow_fs *fs, const char *name, size_t len, struct cow_volume **out);
+/* An empty one. flags: COW_VOLUME_TEMPORARY. -EEXIST, -EINVAL (name: 1 to 255 bytes, no '/', not
+ * "." or ".."). */
+int cow_volume_create(struct cow_fs *fs, const char *name, size_t len, u32 flags,
+		      struct cow_volume **out);
 /*
  * A volume with all that src holds now, sharing it: one reference count, no I/O, whatever the size.
  * flags: COW_VOLUME_*. Also of a frozen one.
@@ -127,6 +129,9 @@ int cow_volume_clone(struct cow_volume *src, const char *name, size_t len, u32 f
 int cow_volume_delete(struct cow_fs *fs, const char *name, size_t len);
 int cow_volume_rename(struct cow_fs *fs, const char *from, size_t from_len, const char *to,
 		      size_t to_len);
+/* The same, and it is not temporary from then on: one operation. */
+int cow_volume_keep(struct cow_fs *fs, const char *from, size_t from_len, const char *to,
+		    size_t to_len);
 /* Deletes the temporary ones that are from before the mount and that nobody uses: what a crash
  * left. */
 int cow_volumes_sweep(struct cow_fs *fs);

@@ -543,7 +543,7 @@ void cow_volumes_free(struct cow_fs *fs); /* the unmount: whoever is left */
  */
 void cow_volumes_tidy(struct cow_fs *fs);
 /* As cow_volume_create, with the time that is to be its and its root's. */
-int cow_volume_create_at(struct cow_fs *fs, const char *name, size_t len,
+int cow_volume_create_at(struct cow_fs *fs, const char *name, size_t len, u32 flags,
 			 const struct cow_time *now, struct cow_volume **out);
 /* The seal's: v->rec into the meta volume's table. */
 int cow_volume_store(struct cow_volume *v);

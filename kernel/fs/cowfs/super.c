@@ -149,7 +149,7 @@ static int format_fill(struct cow_fs *fs, const struct cow_time *now)
 	err = cow_table_create(fs->meta, &root);
 	cow_op_end(&op);
 	if (!err)
-		err = cow_volume_create_at(fs, "root", 4, now, &v);
+		err = cow_volume_create_at(fs, "root", 4, 0, now, &v);
 	if (err)
 		return err;
 	cow_volume_put(v);

@@ -103,7 +103,8 @@ static void volume_tell(const struct cow_volume_info *i, struct cowfs_volume *v)
 	v->to[0] = 0;
 	v->id = i->id;
 	v->parent = i->parent;
-	v->flags = i->flags & COW_VOLUME_FROZEN ? COWFS_FROZEN : 0;
+	v->flags = (i->flags & COW_VOLUME_FROZEN ? COWFS_FROZEN : 0) |
+		   (i->flags & COW_VOLUME_TEMPORARY ? COWFS_TEMPORARY : 0);
 	v->used_bytes = i->used_blocks * COW_BLOCK;
 	v->quota_bytes = i->quota_blocks * COW_BLOCK;
 	v->inodes = i->inodes;
@@ -112,17 +113,26 @@ static void volume_tell(const struct cow_volume_info *i, struct cowfs_volume *v)
 	v->created = i->created.sec;
 }
 
+/* Those of a new volume. -EINVAL: others than `allowed` are set. */
+static int volume_flags(const struct cowfs_volume *a, u64 allowed, u32 *flags)
+{
+	*flags = (a->flags & COWFS_FROZEN ? COW_VOLUME_FROZEN : 0) |
+		 (a->flags & COWFS_TEMPORARY ? COW_VOLUME_TEMPORARY : 0);
+	return a->flags & ~allowed ? -EINVAL : 0;
+}
+
 static int volume_new(struct cowfs_super *s, u32 cmd, const struct cowfs_volume *a)
 {
 	size_t len = strlen(a->name);
 	struct cow_volume *v;
-	int err;
+	bool empty = cmd == COWFS_CREATE;
+	u32 flags;
+	int err = volume_flags(a, COWFS_TEMPORARY | (empty ? 0 : COWFS_FROZEN), &flags);
 
-	if (a->flags & ~(u64)COWFS_FROZEN || (cmd == COWFS_CREATE && a->flags))
-		return -EINVAL;
-	err = cmd == COWFS_CREATE ? cow_volume_create(s->disk->fs, a->name, len, &v)
-				  : cow_volume_clone(s->volume, a->name, len,
-						     a->flags ? COW_VOLUME_FROZEN : 0, &v);
+	if (err)
+		return err;
+	err = empty ? cow_volume_create(s->disk->fs, a->name, len, flags, &v)
+		    : cow_volume_clone(s->volume, a->name, len, flags, &v);
 	if (!err)
 		cow_volume_put(v);
 	return err;
@@ -131,13 +141,14 @@ static int volume_new(struct cowfs_super *s, u32 cmd, const struct cowfs_volume 
 static int volume_copy(struct cowfs_super *s, const struct cowfs_volume *a)
 {
 	struct cow_volume *v, *new;
-	int err = a->flags & ~(u64)COWFS_FROZEN
-			  ? -EINVAL
-			  : cow_volume_find(s->disk->fs, a->name, strlen(a->name), &v);
+	u32 flags;
+	int err = volume_flags(a, COWFS_TEMPORARY | COWFS_FROZEN, &flags);
 
+	if (!err)
+		err = cow_volume_find(s->disk->fs, a->name, strlen(a->name), &v);
 	if (err)
 		return err;
-	err = cow_volume_clone(v, a->to, strlen(a->to), a->flags ? COW_VOLUME_FROZEN : 0, &new);
+	err = cow_volume_clone(v, a->to, strlen(a->to), flags, &new);
 	if (!err)
 		cow_volume_put(new);
 	cow_volume_put(v);
@@ -185,6 +196,8 @@ static int volume_call(struct cowfs_super *s, u32 cmd, struct cowfs_volume *a,
 		return cow_volume_delete(fs, a->name, strlen(a->name));
 	case COWFS_RENAME:
 		return cow_volume_rename(fs, a->name, strlen(a->name), a->to, strlen(a->to));
+	case COWFS_KEEP:
+		return cow_volume_keep(fs, a->name, strlen(a->name), a->to, strlen(a->to));
 	case COWFS_COPY:
 		return volume_copy(s, a);
 	case COWFS_FREEZE:
@@ -224,7 +237,7 @@ s64 cowfs_volume_ioctl(struct superblock *sb, u32 cmd, u64 arg)
 	struct cowfs_volume *a;
 	int err;
 
-	if (cmd != COWFS_STATS && (cmd < COWFS_THIS || cmd > COWFS_COPY))
+	if (cmd != COWFS_STATS && (cmd < COWFS_THIS || cmd > COWFS_KEEP))
 		return -ENOTTY;
 	if (!may_host(CAP_SYS_ADMIN))
 		return -EPERM;

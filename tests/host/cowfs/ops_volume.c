@@ -28,7 +28,7 @@ void op_volume_create(struct job *j)
 	if (m->volumes == M_VOLUMES)
 		return;
 	job_choose_name(j, name);
-	err = cow_volume_create(j->w->fs, name, strlen(name), &v);
+	err = cow_volume_create(j->w->fs, name, strlen(name), 0, &v);
 	if ((err == -EEXIST && volume_named(m, name)) || !job_happened(j, err, "volume_create"))
 		return;
 	memset(to, 0, sizeof(*to));
