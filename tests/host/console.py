@@ -434,7 +434,9 @@ def host_pty(p):
     p.sees(r"^two\ntwo$")
     ok(p.press(CTRL_C, r"\^C\n/ #"), "fg, ^C", p)
     p.type("exit 3\r")
-    ok(p.sees(r"^skerry:/#") and p.command("echo status $?", r"^status"), "and the host's shell is back", p)
+    p.sees(r"exit 3\nskerry:/#")
+    p.type("echo status $?\r")
+    ok(p.sees(r"^status 3$"), "its shell ends, and the host's is back", p)
 
 
 def restored(p, name):
