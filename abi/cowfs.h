@@ -38,6 +38,7 @@ struct cowfs_volume {
 #define COWFS_KEEP   0x5cf0000a /* `name` becomes `to`, and is not temporary from then on */
 
 #define COWFS_IMAGE "image." /* and its name: the frozen volume of an image */
+#define COWFS_CONTAINER "container." /* and its id: the root of a container that outlives a boot */
 
 /* Counters of the whole filesystem, since it was mounted. */
 struct cowfs_stats {

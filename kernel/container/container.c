@@ -372,6 +372,8 @@ static int container_make_root(struct container *c, const struct container_root 
 {
 	if (root->directory)
 		return mount_table_set_root(c->mounts, root->directory);
+	if (root->image && root->kept)
+		return mount_table_set_root_volume(c->mounts, current->fs, root->image, &c->base);
 	if (root->image)
 		return mount_table_set_root_image(c->mounts, current->fs, root->image, &c->base);
 	return mount_table_set_root_view(c->mounts, current->fs, root->compared ? &c->base : NULL);
@@ -408,7 +410,8 @@ static int spec_check(const struct container_spec *s)
 	for (size_t i = 0; i < sizeof(s->reserved0); i++)
 		if (s->reserved0[i])
 			return -EINVAL;
-	if (s->flags & ~CONTAINER_FLAGS || s->reserved1 ||
+	if (s->flags & ~CONTAINER_FLAGS || s->id > INT32_MAX ||
+	    s->created > (u64)INT64_MAX / NSEC_PER_SEC || (s->created && !s->id) ||
 	    strnlen(s->name, sizeof(s->name)) == sizeof(s->name) ||
 	    !container_name_valid(s->name) ||
 	    strnlen(s->hostname, sizeof(s->hostname)) == sizeof(s->hostname))
@@ -428,6 +431,16 @@ static void container_set_limits(struct container *c, const struct container_spe
 		account_set_max(a, RES_DISK, MIN(s->disk_max, (u64)INT64_MAX));
 	if (s->inodes_max)
 		account_set_max(a, RES_INODES, MIN(s->inodes_max, (u64)INT64_MAX));
+}
+
+/* One from before a boot is as its program's end left it; nobody else sees it yet. */
+static void container_set_kept(struct container *c, const struct container_spec *s)
+{
+	c->owner.id = s->id;
+	c->created = s->created * NSEC_PER_SEC;
+	c->has_init = true;
+	c->state = CONTAINER_STOPPED;
+	c->exit_status = CONTAINER_STATUS_LOST << 8;
 }
 
 /* Puts it under its parent, unless that is being destroyed. */
@@ -460,6 +473,8 @@ static int container_build(const struct container_spec *spec, const struct conta
 	strlcpy(c->uts.hostname, spec->hostname, sizeof(c->uts.hostname));
 	c->kill_on_limit = spec->flags & CONTAINER_F_KILL_ON_LIMIT;
 	container_set_limits(c, spec);
+	if (spec->id)
+		container_set_kept(c, spec);
 	err = -ENOMEM;
 	c->root_text = kstrdup(root->text, KM_ACCOUNT);
 	if (!c->root_text)

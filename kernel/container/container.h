@@ -63,6 +63,7 @@ struct container_root {
 	const struct path *directory; /* of current's view; NULL: a clone of */
 	const char *image;	      /* this volume; NULL: current's view, as of now */
 	bool compared;		      /* of a view: what changes can be told later (`diff`) */
+	bool kept;		      /* of `image`: the volume itself */
 	const char *text;	      /* what people call it */
 };
 
@@ -75,8 +76,8 @@ static inline struct container *current_container(void)
 	return container_of(current->owner, struct container, owner);
 }
 
-/* container_name.c: publish gives c its id and name, and makes both known: -EEXIST, -EAGAIN,
- * -ENOMEM. unpublish: false if somebody else has done it. */
+/* container_name.c: publish gives c its id (the one in c->owner, if not 0) and name, and makes both
+ * known: -EEXIST, -EAGAIN, -ENOMEM. unpublish: false if somebody else has done it. */
 void container_names_init(void);
 bool container_name_valid(const char *s);
 int container_publish(struct container *c);

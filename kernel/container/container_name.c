@@ -98,16 +98,16 @@ bool container_name_valid(const char *s)
 int container_publish(struct container *c)
 {
 	char *name = c->name;
-	bool named = *name;
-	u64 id;
+	u64 id = c->owner.id;
+	bool wanted = id, named = *name || wanted;
 	int err;
 
 	spin_lock(&names_lock);
 	do { /* a user may have taken the name that belongs to an id: then that id is passed over */
-		err = idmap_alloc(&ids, c, &id);
+		err = wanted ? idmap_take(&ids, c, id) : idmap_alloc(&ids, c, &id);
 		if (err)
 			goto unlock;
-		if (!named)
+		if (!*name || !named)
 			snprintf(name, sizeof(c->name), "c%u", (u32)id);
 		if (name_taken(c->parent, name)) {
 			radix_remove(&ids.ids, id);

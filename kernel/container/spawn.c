@@ -117,6 +117,27 @@ static int create_on_directory(const struct container_spec *spec, struct filter_
 	return err;
 }
 
+/* One that is there again, on its volume: what people call its root is told, not looked up. */
+static int create_on_volume(const struct container_spec *spec, struct filter_table **rules,
+			    struct container **out)
+{
+	char name[sizeof(COWFS_CONTAINER) + 10], *text = NULL;
+	struct container_root root = { .image = name, .kept = true, .text = CONTAINER_ROOT_VIEW };
+	int err = spec->flags & CONTAINER_F_IMAGE ? name_from_user(spec->root, false, &text)
+		  : spec->root			  ? -EINVAL
+						  : 0;
+
+	if (err)
+		return err;
+	if (text)
+		root.text = text;
+	snprintf(name, sizeof(name), COWFS_CONTAINER "%u", spec->id);
+	err = create_whole(spec, &root, rules, out);
+	if (text)
+		name_put(text);
+	return err;
+}
+
 #define IMAGE_NAME_MAX (COWFS_NAME_SIZE - sizeof(COWFS_IMAGE))
 
 /* On an image: only the host has any. */
@@ -153,15 +174,18 @@ static int create_on_view(const struct container_spec *spec, struct filter_table
 static int create(const struct container_spec *spec, struct filter_table **rules,
 		  struct container **out)
 {
-	switch (spec->flags & (CONTAINER_F_VIEW | CONTAINER_F_IMAGE)) {
-	case 0:
+	u32 kind = spec->flags & (CONTAINER_F_VIEW | CONTAINER_F_IMAGE);
+
+	if (kind == (CONTAINER_F_VIEW | CONTAINER_F_IMAGE))
+		return -EINVAL;
+	if (spec->id && !may_host(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (!kind)
 		return create_on_directory(spec, rules, out);
-	case CONTAINER_F_VIEW:
-		return create_on_view(spec, rules, out);
-	case CONTAINER_F_IMAGE:
-		return create_on_image(spec, rules, out);
-	}
-	return -EINVAL;
+	if (spec->id)
+		return create_on_volume(spec, rules, out);
+	return kind == CONTAINER_F_VIEW ? create_on_view(spec, rules, out)
+					: create_on_image(spec, rules, out);
 }
 
 s64 sys_spawncont(uaddr_t uspec, size_t size)

@@ -60,6 +60,12 @@ int mount_table_set_root_view(struct mount_table *t, struct fs_context *of,
  */
 int mount_table_set_root_image(struct mount_table *t, struct fs_context *of, const char *name,
 			       struct superblock **base);
+/*
+ * The same with the volume `name` itself, which nobody else has mounted (-EBUSY); *base is the
+ * frozen volume that it was cloned from, or NULL.
+ */
+int mount_table_set_root_volume(struct mount_table *t, struct fs_context *of, const char *name,
+				struct superblock **base);
 /* Mounts a new instance of a filesystem at a path inside t, which need not be current's. */
 int mount_at(struct mount_table *t, const struct path *where, const char *type, const char *source,
 	     u32 flags, const char *data);

@@ -308,20 +308,25 @@ int mount_table_set_root_view(struct mount_table *t, struct fs_context *of,
 
 /* --- of an image --- */
 
-static int image_mount(struct mount_table *t, struct superblock *image, const char *source)
+/* volume, whose reference is used up, is what t shows. */
+static int volume_mount_root(struct mount_table *t, struct superblock *volume, const char *source)
 {
-	struct superblock *volume;
 	struct mount *m;
-	int err = volume_clone(image, t->owner, false, &volume);
+	int err = mount_create(volume, volume->root, mount_flags_new(MS_NODEV), source, &m);
 
-	if (err)
-		return err;
-	err = mount_create(volume, volume->root, mount_flags_new(MS_NODEV), source, &m);
 	superblock_put(volume);
 	if (err)
 		return err;
 	m->locked = MS_NODEV;
 	return mount_table_set_root_mount(t, m);
+}
+
+static int image_mount(struct mount_table *t, struct superblock *image, const char *source)
+{
+	struct superblock *volume;
+	int err = volume_clone(image, t->owner, false, &volume);
+
+	return err ? err : volume_mount_root(t, volume, source);
 }
 
 int mount_table_set_root_image(struct mount_table *t, struct fs_context *of, const char *name,
@@ -341,6 +346,36 @@ int mount_table_set_root_image(struct mount_table *t, struct fs_context *of, con
 		superblock_put(image);
 	else
 		*base = image;
+put_root:
+	path_put(root);
+	return err;
+}
+
+/* --- of a volume from before --- */
+
+int mount_table_set_root_volume(struct mount_table *t, struct fs_context *of, const char *name,
+				struct superblock **base)
+{
+	struct superblock *volume, *made = NULL;
+	struct path root;
+	int err = -EOPNOTSUPP;
+
+	fs_context_root(of, &root);
+	if (cowfs_is(root.mount->sb))
+		err = cowfs_open_alone(root.mount->sb, name, &volume);
+	if (err)
+		goto put_root;
+	superblock_set_owner(volume, t->owner);
+	cowfs_set_account(volume, t->owner->account);
+	err = cowfs_open_base(volume, &made);
+	if (err)
+		superblock_put(volume);
+	else
+		err = volume_mount_root(t, volume, root.mount->source);
+	if (err && made)
+		superblock_put(made);
+	else
+		*base = made;
 put_root:
 	path_put(root);
 	return err;

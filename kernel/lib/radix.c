@@ -358,3 +358,12 @@ int idmap_alloc(struct idmap *m, void *entry, u64 *id)
 	*id = found;
 	return 0;
 }
+
+int idmap_take(struct idmap *m, void *entry, u64 id)
+{
+	int err = radix_insert(&m->ids, id, entry);
+
+	if (!err && (m->last == m->max || m->last < id)) /* max: none was given yet, or wrapped */
+		m->last = id;
+	return err;
+}

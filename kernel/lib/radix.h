@@ -40,5 +40,7 @@ struct idmap {
 void idmap_init(struct idmap *m, u64 min, u64 max);
 /* Takes a free id for entry: -ENOSPC if all are taken, -ENOMEM. */
 int idmap_alloc(struct idmap *m, void *entry, u64 *id);
+/* Takes this one; those that are found later are behind it. -EEXIST, -ENOMEM. */
+int idmap_take(struct idmap *m, void *entry, u64 id);
 
 #endif

@@ -629,10 +629,65 @@ static void thousand(void)
 	}
 }
 
+/* One from before a boot: under the id that it had, stopped. */
+static void again(void)
+{
+	world();
+	int c = spawn(), id = c + 1000;
+	struct container_spec s = spec_of("r");
+	pid_t pid;
+
+	s.id = id;
+	s.created = 1234567890;
+	EQ(OK(syscall(SYS_spawncont, &s, sizeof s)), id);
+	struct cinfo i = info_of(id);
+	EQ(i.state, CONTAINER_STOPPED);
+	EQ(i.exit_status, CONTAINER_STATUS_LOST << 8);
+	EQ(i.created_nsec, 1234567890ull * 1000000000);
+	EQ(i.started_nsec, 0);
+	CFORKED(pid, id) EQ(getpid(), 1);
+	EQ(reap(pid), 0);
+	EQ(info_of(id).exit_status, 0);
+	ERR(syscall(SYS_spawncont, &s, sizeof s), EEXIST);
+	int d = spawn(); /* the next ones are behind it */
+	EQ(d, id + 1);
+	s.id = c; /* taken */
+	ERR(syscall(SYS_spawncont, &s, sizeof s), EEXIST);
+	s.id = c + 1; /* free, and before those that there are */
+	EQ(OK(syscall(SYS_spawncont, &s, sizeof s)), c + 1);
+	strcpy(s.name, "again");
+	s.id = c + 2;
+	EQ(OK(syscall(SYS_spawncont, &s, sizeof s)), c + 2);
+	s.id = c + 3;
+	ERR(syscall(SYS_spawncont, &s, sizeof s), EEXIST); /* the name */
+	s.name[0] = 0;
+	s.id = 1u << 31;
+	ERR(syscall(SYS_spawncont, &s, sizeof s), EINVAL);
+	s.id = c + 4;
+	s.created = UINT64_MAX;
+	ERR(syscall(SYS_spawncont, &s, sizeof s), EINVAL);
+	s.created = 0;
+	s.flags = CONTAINER_F_VIEW | CONTAINER_F_IMAGE;
+	ERR(syscall(SYS_spawncont, &s, sizeof s), EINVAL);
+	CFORKED(pid, c)
+	{
+		s = spec_of("/in");
+		s.id = c + 5;
+		ERR(syscall(SYS_spawncont, &s, sizeof s), EPERM);
+	}
+	EQ(reap(pid), 0);
+	gone(c + 2);
+	gone(c + 1);
+	gone(d);
+	gone(id);
+	gone(c);
+}
+
 static const struct tap_case cases[] = {
-	T(life),	T(specifications), T(permission), T(first_process), T(files),
-	T(names),	T(processes),	   T(sockets),	  T(stopping),	    T(nested),
-	T(nested_stop), T(nested_exit),	   T(depth),	  T(many_at_once),  T(thousand),
+	T(life),	  T(again),    T(specifications), T(permission),
+	T(first_process), T(files),    T(names),	  T(processes),
+	T(sockets),	  T(stopping), T(nested),	  T(nested_stop),
+	T(nested_exit),	  T(depth),    T(many_at_once),	  T(thousand),
 };
 
 int main(int argc, char **argv)

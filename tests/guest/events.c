@@ -359,7 +359,7 @@ static void bad_binds(void)
 	s.bind_count = 1;
 	ERR(syscall(SYS_spawncont, &s, sizeof s), EFAULT);
 	s.bind_count = 0;
-	s.reserved1 = 1;
+	s.created = 1; /* without an id */
 	ERR(syscall(SYS_spawncont, &s, sizeof s), EINVAL);
 	/* a link in the root leads to the root's /tmp, not to ours */
 	int c = OK(spawn_bound("data", "/link", 0, 1));

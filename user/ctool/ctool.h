@@ -131,6 +131,13 @@ struct record {
 	char *root, *workdir;
 	uint64_t size; /* of an image: bytes that it has of its own; 0: as the disk says */
 	struct words env, args;
+	/* Of a container that is kept over a boot (keep.c); id 0: it is not. */
+	int id;
+	uint32_t flags; /* CONTAINER_F_* */
+	uint64_t created;
+	char *name, *hostname;
+	struct words settings; /* FILE=VALUE each */
+	struct words binds;    /* "ro" or "rw", source, target */
 };
 
 void record_clear(struct record *rec);
@@ -140,6 +147,18 @@ void record_read(FILE *f, struct record *rec);
 int record_save(int id, const struct record *rec); /* 0 or -errno */
 int record_load(int id, struct record *rec);
 void record_remove(int id);
+/* Ids of the containers that are kept; for free(). 0 or -errno. */
+int record_list(int **ids, size_t *count);
+void record_remove_old(void); /* of those that are not kept and are not there any more */
+
+/* Containers that outlive the machine (keep.c). */
+bool keep_wanted(const struct request *r);
+/* *rec gets all that it was made with; then record_save(), then keep_volumes(). 0 or -errno */
+int keep_volumes(int id);
+int keep(const struct request *r, int id, uint32_t flags, struct record *rec);
+int keep_settings(int id); /* they have changed: 0 or -errno */
+void keep_remove(int id);  /* it is destroyed; then record_remove() */
+int do_restore(struct request *r);
 
 /* A program to be started in a container. */
 struct launch {
@@ -210,6 +229,7 @@ uint64_t disk_free(const char *path);
 int volume_copy(const char *name, const char *to);
 int volume_of_root(const char *to); /* what ctool sees, as of now */
 int volume_create(const char *name);
+int volume_keep(const char *name, const char *to); /* renames it, and it stays */
 int volume_delete(const char *name);
 int volume_freeze(const char *name, const char *to); /* it stays, as `to` */
 int volume_next(struct cowfs_volume *v); /* v->position 0: the first; -ENOENT: no more */

@@ -318,6 +318,7 @@ static int commit_draft(int id, const char *volume, const char *draft)
 	if (!err) {
 		if (record_load(id, &rec))
 			record_clear(&rec);
+		rec.id = 0; /* of an image it is not said what its first container had */
 		rec.size = v.used_bytes;
 		err = image_config_write(place, &rec);
 		volume_unmount(place);

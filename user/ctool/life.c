@@ -155,6 +155,7 @@ static int rm_one(const struct request *r, const char *word, int id)
 			    control_state_word(state), word);
 	if (destroy_container(id))
 		return refused(word, id, errno);
+	keep_remove(id);
 	record_remove(id);
 	return 0;
 }

@@ -2,16 +2,19 @@
 /*
  * record.c - what ctool remembers of a container: how its program is started.
  *
- * One small text file per container, /run/ctool/ID, mode 0600 (the environment
- * may hold secrets), a line "KEY VALUE" per item; in a value a backslash and a
- * newline are written \\ and \n. It is written under another name and renamed, so
- * a reader sees a whole one or none. Ids are not reused and /run is empty after a
- * boot, so a record never belongs to another container.
+ * One small text file per container, mode 0600 (the environment may hold secrets),
+ * a line "KEY VALUE" per item; in a value a backslash and a newline are written \\ and
+ * \n. It is written under another name and renamed, so a reader sees a whole one or
+ * none, also after the machine has ended at any moment. That of one that is kept
+ * (keep.c) is /var/lib/skerry/containers/ID, of others /run/ctool/ID. Ids are not
+ * reused, also not while there is a record in the former; what a boot finds in /run is
+ * of another time and removed (ctool restore).
  *
- * $CTOOL_RECORDS names another directory (a test's).
+ * $CTOOL_RECORDS names another directory for both (a test's).
  */
 #include "ctool.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,16 +23,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *records(void)
+static const char *records(bool kept)
 {
 	const char *path = getenv("CTOOL_RECORDS");
 
-	return path && *path ? path : "/run/ctool";
+	if (path && *path)
+		return path;
+	return kept ? "/var/lib/skerry/containers" : "/run/ctool";
 }
 
-static char *record_path(int id)
+static char *record_path(int id, bool kept)
 {
-	return text("%s/%d", records(), id);
+	return text("%s/%d", records(kept), id);
 }
 
 static void write_item(FILE *f, const char *key, const char *value)
@@ -59,20 +64,36 @@ void record_write(FILE *f, const struct record *rec)
 		write_item(f, "env", rec->env.v[i]);
 	for (size_t i = 0; i < rec->args.count; i++)
 		write_item(f, "arg", rec->args.v[i]);
+	if (!rec->id)
+		return;
+	fprintf(f, "id %d\nflags %u\ncreated %llu\n", rec->id, rec->flags,
+		(unsigned long long)rec->created);
+	write_item(f, "name", rec->name);
+	write_item(f, "hostname", rec->hostname);
+	for (size_t i = 0; i < rec->settings.count; i++)
+		write_item(f, "set", rec->settings.v[i]);
+	for (size_t i = 0; i < rec->binds.count; i++)
+		write_item(f, "bind", rec->binds.v[i]);
 }
 
-static int make_directory(void)
+/* With those above it, which others may look into. */
+static int make_directory(const char *path)
 {
-	mkdir("/run", 0755);
-	if (mkdir(records(), 0700) && errno != EEXIST)
-		return -errno;
-	return 0;
+	char *part = must(strdup(path)), *slash = part;
+
+	while ((slash = strchr(slash + 1, '/'))) {
+		*slash = '\0';
+		mkdir(part, 0755);
+		*slash = '/';
+	}
+	free(part);
+	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
 }
 
 int record_save(int id, const struct record *rec)
 {
-	char *path = record_path(id), *fresh = text("%s.new", path);
-	int err = make_directory(), fd;
+	char *path = record_path(id, rec->id), *fresh = text("%s.new", path);
+	int err = make_directory(records(rec->id)), fd;
 	FILE *f;
 
 	if (err)
@@ -112,6 +133,24 @@ static void unescape(char *s)
 	*to = '\0';
 }
 
+static void read_kept_item(struct record *rec, const char *key, const char *value)
+{
+	if (!strcmp(key, "id"))
+		rec->id = atoi(value);
+	else if (!strcmp(key, "flags"))
+		rec->flags = (uint32_t)strtoul(value, NULL, 10);
+	else if (!strcmp(key, "created"))
+		rec->created = strtoull(value, NULL, 10);
+	else if (!strcmp(key, "name"))
+		rec->name = must(strdup(value));
+	else if (!strcmp(key, "hostname"))
+		rec->hostname = must(strdup(value));
+	else if (!strcmp(key, "set"))
+		words_add(&rec->settings, value);
+	else if (!strcmp(key, "bind"))
+		words_add(&rec->binds, value);
+}
+
 static void read_item(struct record *rec, const char *key, const char *value)
 {
 	if (!strcmp(key, "console"))
@@ -130,6 +169,8 @@ static void read_item(struct record *rec, const char *key, const char *value)
 		words_add(&rec->env, value);
 	else if (!strcmp(key, "arg"))
 		words_add(&rec->args, value);
+	else
+		read_kept_item(rec, key, value);
 }
 
 void record_clear(struct record *rec)
@@ -160,11 +201,16 @@ void record_read(FILE *f, struct record *rec)
 
 int record_load(int id, struct record *rec)
 {
-	char *path = record_path(id);
-	FILE *f = fopen(path, "re");
+	FILE *f = NULL;
+	char *path;
 
 	record_clear(rec);
-	free(path);
+	/* a container may have a copy of the host's files, but not of its containers */
+	for (int kept = getcid() == 0; !f && kept >= 0; kept--) {
+		path = record_path(id, kept);
+		f = fopen(path, "re");
+		free(path);
+	}
 	if (!f)
 		return -errno;
 	record_read(f, rec);
@@ -174,8 +220,52 @@ int record_load(int id, struct record *rec)
 
 void record_remove(int id)
 {
-	char *path = record_path(id);
+	char *path;
 
-	unlink(path);
-	free(path);
+	for (int kept = getcid() == 0; kept >= 0; kept--) {
+		path = record_path(id, kept);
+		unlink(path);
+		free(path);
+	}
+}
+
+void record_remove_old(void)
+{
+	DIR *d = opendir(records(false));
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		int id = atoi(e->d_name);
+		char *name = id > 0 ? control_text(id, "name") : NULL;
+
+		if (id > 0 && !name)
+			unlinkat(dirfd(d), e->d_name, 0);
+		free(name);
+	}
+	if (d)
+		closedir(d);
+}
+
+int record_list(int **ids, size_t *count)
+{
+	DIR *d = opendir(records(true));
+	struct dirent *e;
+	char *end;
+	long id;
+
+	*ids = NULL;
+	*count = 0;
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	while ((e = readdir(d))) {
+		id = strtol(e->d_name, &end, 10);
+		if (id > 0 && id < INT32_MAX && !strcmp(end, ".new")) /* the machine ended */
+			unlinkat(dirfd(d), e->d_name, 0);
+		if (id <= 0 || id >= INT32_MAX || *end)
+			continue;
+		*ids = must(realloc(*ids, (*count + 1) * sizeof **ids));
+		(*ids)[(*count)++] = (int)id;
+	}
+	closedir(d);
+	return 0;
 }

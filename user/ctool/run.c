@@ -100,6 +100,7 @@ static int spawn_failed(const struct request *r, const char *root, int err)
 static void container_forget(int id)
 {
 	destroy_container(id);
+	keep_remove(id);
 	record_remove(id);
 }
 
@@ -177,7 +178,11 @@ static int container_make(const struct request *r, const char *root, int *id, st
 	record_init(rec, r, path);
 	if (spec.flags & CONTAINER_F_IMAGE)
 		record_add_image(rec, r, path);
-	err = record_save(*id, rec);
+	err = keep_wanted(r) ? keep(r, *id, spec.flags, rec) : 0;
+	if (!err)
+		err = record_save(*id, rec);
+	if (!err && rec->id)
+		err = keep_volumes(*id);
 	if (err) {
 		container_forget(*id);
 		return fail_errno(err, "cannot write its record");
@@ -347,11 +352,12 @@ int run_once(struct request *r, const char *root)
 {
 	struct record rec;
 	bool started = false;
-	int id, status = container_make(r, root, &id, &rec);
+	int id, status;
 
+	r->remove = true;
+	status = container_make(r, root, &id, &rec);
 	if (status)
 		return status;
-	r->remove = true;
 	status = run_in_foreground(r, id, &rec, &started);
 	if (!started)
 		container_forget(id);

@@ -57,7 +57,7 @@ int settings_apply(int id, char *const *settings, size_t count)
 
 int do_set(struct request *r)
 {
-	int id, status = 0;
+	int id, status = 0, err;
 
 	for (int i = 1; i < r->operand_count && !status; i++)
 		status = check(r->operands[i]);
@@ -65,5 +65,7 @@ int do_set(struct request *r)
 		status = container_find(r->operands[0], &id);
 	if (status)
 		return status;
-	return settings_apply(id, r->operands + 1, (size_t)r->operand_count - 1);
+	status = settings_apply(id, r->operands + 1, (size_t)r->operand_count - 1);
+	err = keep_settings(id);
+	return status || !err ? status : fail_errno(err, "its record");
 }

@@ -65,11 +65,16 @@ int volume_delete(const char *name)
 	return call_two(COWFS_DELETE, name, "", 0);
 }
 
+int volume_keep(const char *name, const char *to)
+{
+	return call_two(COWFS_KEEP, name, to, 0);
+}
+
 int volume_freeze(const char *name, const char *to)
 {
 	int err = call_two(COWFS_FREEZE, name, "", 0);
 
-	return err ? err : call_two(COWFS_KEEP, name, to, 0);
+	return err ? err : volume_keep(name, to);
 }
 
 int volume_next(struct cowfs_volume *v)

@@ -173,6 +173,37 @@ static void environment_init(void)
 		say("chdir /: %s", strerror(errno));
 }
 
+static bool has_entries(const char *path)
+{
+	DIR *d = opendir(path);
+	bool found = false;
+	struct dirent *e;
+
+	while (d && !found && (e = readdir(d)))
+		found = e->d_name[0] != '.';
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/* Containers that were there when the machine ended, before anybody can ask for them. */
+static void containers_restore(const struct init *in)
+{
+	pid_t pid;
+
+	if (!has_entries("/var/lib/skerry/containers") && !has_entries("/run/ctool"))
+		return;
+	pid = fork();
+	if (pid == 0) {
+		child_prepare(in);
+		execlp("ctool", "ctool", "restore", (char *)NULL);
+		say("ctool: %s", strerror(errno));
+		_exit(127);
+	}
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
+}
+
 /*
  * busybox's shell prefers its own applets to programs in PATH. Functions come
  * before both; the file holds them on one line, so that line numbers in the
@@ -309,6 +340,7 @@ int main(void)
 	console_init();
 	environment_init();
 	init.stand_in = stand_in_read();
+	containers_restore(&init);
 	link_init(&init.link, port_open(LINK_CTL, O_RDWR));
 	if (init.link.fd >= 0)
 		obey(&init);

@@ -30,6 +30,11 @@ struct block_device;
 int cowfs_mount_device(struct block_device *b, const char *name, struct superblock **out);
 /* The volume `name` on sb's disk: a superblock, counted. -ENOENT. */
 int cowfs_open(struct superblock *sb, const char *name, struct superblock **out);
+/* The same of one that can be written to and that nobody has mounted: -EINVAL, -EBUSY. */
+int cowfs_open_alone(struct superblock *sb, const char *name, struct superblock **out);
+/* The frozen volume that sb's is a clone of: a superblock, counted; NULL: there is none (any more).
+ */
+int cowfs_open_base(struct superblock *sb, struct superblock **out);
 /*
  * What sb's volume has over its base counts in a from now on (before: in the host's account), as
  * RES_DISK and RES_INODES, and is limited there: -EDQUOT. Before others see sb.

@@ -53,6 +53,51 @@ int cowfs_open(struct superblock *sb, const char *name, struct superblock **out)
 	}
 }
 
+int cowfs_open_alone(struct superblock *sb, const char *name, struct superblock **out)
+{
+	int err = cowfs_open(sb, name, out);
+
+	if (err)
+		return err;
+	if (cowfs_is_frozen(*out))
+		err = -EINVAL;
+	else if (ref_read(&(*out)->refs) != 1)
+		err = -EBUSY;
+	if (err)
+		superblock_put(*out);
+	return err;
+}
+
+/* Is v what the volume that was made then, as a clone of v's number, is a clone of? Numbers of
+ * those that were deleted are given again. */
+static bool volume_is_base(struct cow_volume *v, const struct cow_volume_info *clone,
+			   struct cow_volume_info *info)
+{
+	return !cow_volume_info(v, info) && info->flags & COW_VOLUME_FROZEN &&
+	       (info->created.sec < clone->created.sec ||
+		(info->created.sec == clone->created.sec &&
+		 info->created.nsec <= clone->created.nsec));
+}
+
+int cowfs_open_base(struct superblock *sb, struct superblock **out)
+{
+	struct cowfs_super *s = cowfs_super_of(sb);
+	struct cow_volume_info *info = kmalloc(2 * sizeof(*info), KM_ACCOUNT);
+	struct cow_volume *v;
+	int err = info ? cow_volume_info(s->volume, &info[0]) : -ENOMEM;
+
+	*out = NULL;
+	if (!err && info[0].parent) {
+		err = cow_volume_get_id(s->disk->fs, info[0].parent, &v);
+		if (!err && volume_is_base(v, &info[0], &info[1]))
+			err = super_open(s->disk, v, out);
+		else if (!err)
+			cow_volume_put(v);
+	}
+	kfree(info);
+	return err == -ENOENT || err == -ESTALE ? 0 : err;
+}
+
 bool cowfs_is_frozen(struct superblock *sb)
 {
 	return cow_volume_is_frozen(cowfs_super_of(sb)->volume);
