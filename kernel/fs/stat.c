@@ -45,16 +45,30 @@ int inode_getattr(struct inode *i, struct kstat *st)
 	return i->ops && i->ops->getattr ? i->ops->getattr(i, st) : 0;
 }
 
+/* To whom the file belongs, by the mount through which it is seen. */
+static void stat_owner(const struct mount *m, struct kstat *st)
+{
+	if (likely(!m->usermap))
+		return;
+	st->uid = uid_to_global(m->usermap, st->uid);
+	st->gid = gid_to_global(m->usermap, st->gid);
+}
+
 /* The end of a walk, in either mode. */
 static int walk_stat(struct walk *w, struct kstat *st)
 {
 	struct inode *i = w->inode;
+	int err;
 
-	if (!w->rcu)
-		return inode_getattr(i, st);
+	if (!w->rcu) {
+		err = inode_getattr(i, st);
+		stat_owner(w->path.mount, st);
+		return err;
+	}
 	if (unlikely(i->ops && i->ops->getattr))
 		return -ECHILD;
 	inode_fill_stat(i, st);
+	stat_owner(w->path.mount, st);
 	return dentry_changed(w->path.dentry, w->seq) ? -ECHILD : 0;
 }
 
@@ -83,6 +97,7 @@ static int stat_fd(int fd, struct kstat *st)
 	if (err)
 		return err;
 	err = inode_getattr(r.file->inode, st);
+	stat_owner(r.file->path.mount, st);
 	fd_end(r);
 	return err;
 }
@@ -114,8 +129,8 @@ static int stat_to_user(const struct kstat *k, uaddr_t to)
 	s.st_ino = k->ino;
 	s.st_nlink = k->nlink;
 	s.st_mode = k->mode;
-	s.st_uid = k->uid;
-	s.st_gid = k->gid;
+	s.st_uid = uid_shown(k->uid);
+	s.st_gid = gid_shown(k->gid);
 	s.pad = 0;
 	s.st_rdev = k->rdev;
 	s.st_size = k->size;
@@ -197,8 +212,8 @@ static int statx_to_user(const struct kstat *k, uaddr_t to)
 		.mask = STATX_BASIC | (k->has_btime ? STATX_BTIME : 0),
 		.blksize = k->blksize,
 		.nlink = k->nlink,
-		.uid = k->uid,
-		.gid = k->gid,
+		.uid = uid_shown(k->uid),
+		.gid = gid_shown(k->gid),
 		.mode = k->mode,
 		.ino = k->ino,
 		.size = k->size,
@@ -368,18 +383,19 @@ s64 sys_readlink(uaddr_t name, uaddr_t buf, int size)
 static int access_cred_begin(struct cred **saved)
 {
 	struct cred *c = current->cred, *real;
+	bool root = owner_is_root(current->owner, c->uid);
 	int err;
 
 	*saved = NULL;
 	if (c->uid == c->fsuid && c->gid == c->fsgid &&
-	    (c->uid ? !c->cap_effective : c->cap_effective == c->cap_permitted))
+	    (!root ? !c->cap_effective : c->cap_effective == c->cap_permitted))
 		return 0;
 	err = cred_copy(c, &real);
 	if (err)
 		return err;
 	real->fsuid = c->uid;
 	real->fsgid = c->gid;
-	real->cap_effective = c->uid ? 0 : c->cap_permitted;
+	real->cap_effective = root ? c->cap_permitted : 0;
 	*saved = c;
 	rcu_assign(current->cred, real);
 	return 0;
@@ -404,7 +420,7 @@ static int access_path(const struct path *p, u32 mode)
 		return 0;
 	if ((mode & MAY_EXEC) && S_ISREG(i->mode) && (p->mount->flags & MS_NOEXEC))
 		return -EACCES;
-	err = inode_permission(i, mode);
+	err = inode_permission(p->mount->usermap, i, mode);
 	if (!err && (mode & MAY_WRITE) && (S_ISREG(i->mode) || S_ISDIR(i->mode)))
 		err = mount_want_write(p->mount);
 	return err;

@@ -438,7 +438,10 @@ static void pts_node_owner(void *object, u32 *uid, u32 *gid)
 	struct pty *p = object;
 
 	*uid = p->uid;
-	*gid = 5; /* tty, as devpts's gid=5 */
+	/* tty, as devpts's gid=5; where that does not exist, root's */
+	*gid = gid_to_global(p->owner->usermap, 5);
+	if (*gid == ID_NONE)
+		*gid = usermap_root_gid(p->owner->usermap);
 }
 
 /* Never a directory that can be walked: it only says how the node's object is counted. */
