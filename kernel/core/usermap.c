@@ -9,8 +9,6 @@
 #include "core/usermap.h"
 
 #include "core/errno.h"
-#include "core/owner.h"
-#include "core/task.h"
 #include "lib/string.h"
 #include "mm/slab.h"
 
@@ -44,29 +42,6 @@ u32 id_from_global(const struct id_ranges *r, u32 id)
 	const struct id_range *at = range_find(r->by_outside, r->count, id, true);
 
 	return at && id - at->outside < at->count ? at->inside + (id - at->outside) : ID_NONE;
-}
-
-u32 uid_given(u32 id)
-{
-	return uid_to_global(current->owner->usermap, id);
-}
-
-u32 gid_given(u32 id)
-{
-	return gid_to_global(current->owner->usermap, id);
-}
-
-u32 uid_shown(u32 id)
-{
-	return uid_shown_by(current->owner->usermap, id);
-}
-
-u32 gid_shown(u32 id)
-{
-	const struct usermap *m = current->owner->usermap;
-
-	id = gid_from_global(m, id);
-	return likely(id != ID_NONE) ? id : ID_NOBODY;
 }
 
 /* --- parsing --- */

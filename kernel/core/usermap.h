@@ -10,8 +10,8 @@
  *
  *	uid_to_global(map, 0)		what inside calls 0; ID_NONE: not mapped
  *	uid_from_global(map, 100000)	what that is called inside; ID_NONE: not mapped
- *	uid_given, uid_shown		the same for current's container; uid_shown
- *					says ID_NOBODY of what is not mapped
+ *	uid_given, uid_shown		the same for current's container (core/task.h);
+ *					uid_shown says ID_NOBODY of what is not mapped
  *
  * ID_NONE equals no id that anybody has, so whoever forgets to ask gives no
  * rights away. A map is constant; the maps that it was composed of are counted.
@@ -97,14 +97,15 @@ static inline u32 usermap_root_gid(const struct usermap *m)
 /* What is told of a global id where `m` is the map. */
 static inline u32 uid_shown_by(const struct usermap *m, u32 id)
 {
-	id = uid_from_global(m, id);
+	if (unlikely(m))
+		id = id_from_global(&m->uid, id);
 	return likely(id != ID_NONE) ? id : ID_NOBODY;
 }
-
-/* In current's container. */
-u32 uid_given(u32 id); /* ID_NONE: not mapped, or none */
-u32 gid_given(u32 id);
-u32 uid_shown(u32 id); /* ID_NOBODY: not mapped */
-u32 gid_shown(u32 id);
+static inline u32 gid_shown_by(const struct usermap *m, u32 id)
+{
+	if (unlikely(m))
+		id = id_from_global(&m->gid, id);
+	return likely(id != ID_NONE) ? id : ID_NOBODY;
+}
 
 #endif

@@ -45,30 +45,27 @@ int inode_getattr(struct inode *i, struct kstat *st)
 	return i->ops && i->ops->getattr ? i->ops->getattr(i, st) : 0;
 }
 
-/* To whom the file belongs, by the mount through which it is seen. */
+/* To whom the file belongs by the mount through which it is seen, as current calls him. */
 static void stat_owner(const struct mount *m, struct kstat *st)
 {
-	if (likely(!m->usermap))
+	const struct usermap *here = current->owner->usermap;
+
+	if (likely(!m->usermap && !here))
 		return;
-	st->uid = uid_to_global(m->usermap, st->uid);
-	st->gid = gid_to_global(m->usermap, st->gid);
+	st->uid = uid_shown_by(here, uid_to_global(m->usermap, st->uid));
+	st->gid = gid_shown_by(here, gid_to_global(m->usermap, st->gid));
 }
 
 /* The end of a walk, in either mode. */
 static int walk_stat(struct walk *w, struct kstat *st)
 {
 	struct inode *i = w->inode;
-	int err;
 
-	if (!w->rcu) {
-		err = inode_getattr(i, st);
-		stat_owner(w->path.mount, st);
-		return err;
-	}
+	if (!w->rcu)
+		return inode_getattr(i, st);
 	if (unlikely(i->ops && i->ops->getattr))
 		return -ECHILD;
 	inode_fill_stat(i, st);
-	stat_owner(w->path.mount, st);
 	return dentry_changed(w->path.dentry, w->seq) ? -ECHILD : 0;
 }
 
@@ -83,6 +80,8 @@ static int stat_name(int dirfd, const char *name, u32 flags, struct kstat *st)
 			err = walk_to_end(&w);
 		if (likely(!err))
 			err = walk_stat(&w, st);
+		if (likely(!err))
+			stat_owner(w.path.mount, st);
 		walk_end(&w);
 		if (likely(err != -ECHILD) || !rcu)
 			return err;
@@ -97,7 +96,8 @@ static int stat_fd(int fd, struct kstat *st)
 	if (err)
 		return err;
 	err = inode_getattr(r.file->inode, st);
-	stat_owner(r.file->path.mount, st);
+	if (!err)
+		stat_owner(r.file->path.mount, st);
 	fd_end(r);
 	return err;
 }
@@ -129,8 +129,8 @@ static int stat_to_user(const struct kstat *k, uaddr_t to)
 	s.st_ino = k->ino;
 	s.st_nlink = k->nlink;
 	s.st_mode = k->mode;
-	s.st_uid = uid_shown(k->uid);
-	s.st_gid = gid_shown(k->gid);
+	s.st_uid = k->uid;
+	s.st_gid = k->gid;
 	s.pad = 0;
 	s.st_rdev = k->rdev;
 	s.st_size = k->size;
@@ -212,8 +212,8 @@ static int statx_to_user(const struct kstat *k, uaddr_t to)
 		.mask = STATX_BASIC | (k->has_btime ? STATX_BTIME : 0),
 		.blksize = k->blksize,
 		.nlink = k->nlink,
-		.uid = uid_shown(k->uid),
-		.gid = gid_shown(k->gid),
+		.uid = k->uid,
+		.gid = k->gid,
 		.mode = k->mode,
 		.ino = k->ino,
 		.size = k->size,
