@@ -83,6 +83,8 @@ void container_put(struct container *c)
 	pid_table_destroy(&c->pids);
 	sched_group_destroy(c->cpu);
 	account_release(c->owner.account);
+	usermap_put(c->owner.usermap);
+	usermap_put(c->usermap_before);
 	filter_destroy(&c->filter);
 	output_log_destroy(&c->log);
 	kfree(c->root_text);
@@ -301,6 +303,7 @@ static void container_init_object(struct container *c, struct container *parent)
 	c->owner.parent = parent ? &parent->owner : NULL;
 	c->owner.depth = parent ? parent->owner.depth + 1 : 0;
 	c->owner.pids = &c->pids;
+	c->owner.usermap = parent ? usermap_get(parent->owner.usermap) : NULL;
 	c->owner.slow_calls = trace_calls_at_boot();
 	c->created = realtime_get();
 }
@@ -650,11 +653,16 @@ s64 container_fork(struct container *c, struct trapframe *frame)
 	if (pid)
 		goto unlock;
 	current->account = c->owner.account; /* the child's first memory is its own */
+	pid = cred_translate(current->cred, current->owner, &c->owner, &r.cred);
+	if (pid)
+		goto restore_account;
 	pid = fs_context_create(c->mounts, &r.fs);
 	if (!pid) {
 		pid = process_clone(&r, frame);
 		fs_context_put(r.fs);
 	}
+	cred_put(r.cred);
+restore_account:
 	current->account = account;
 unlock:
 	mutex_unlock(&c->admin);

@@ -33,6 +33,9 @@ struct container {
 	u32 creator;		    /* uid; constant */
 	int console;		    /* virtual console or -1; constant */
 
+	bool uid_map_written, gid_map_written; /* A */
+	struct usermap *usermap_before;	       /* A: counted; what the second of both replaced */
+
 	struct container *parent;		  /* counted; constant */
 	struct list children, sibling;		  /* C of the parent */
 	struct hlist_node name_node;		  /* names_lock */

@@ -157,6 +157,7 @@ static int store_kill(void *object, char *s, size_t n)
 		return err;
 	signal_init_info(&info, sig, SI_USER);
 	info.kill.pid = 0; /* from outside */
+	info.kill.uid = uid_shown_by(c->owner.usermap, current->cred->uid);
 	err = signal_send_process(p, sig, &info);
 	process_put(p);
 	return err;
@@ -279,6 +280,16 @@ static const struct pseudo_entry container_files[] = {
 	  .show = on_limit_show,
 	  .store = on_limit_store,
 	  .open = open_managed },
+	{ .name = "uid_map",
+	  .mode = S_IFREG | 0644,
+	  .show = show_uid_map,
+	  .store = store_uid_map,
+	  .open = usermap_open },
+	{ .name = "gid_map",
+	  .mode = S_IFREG | 0644,
+	  .show = show_gid_map,
+	  .store = store_gid_map,
+	  .open = usermap_open },
 	{ .name = "freeze",
 	  .mode = S_IFREG | 0644,
 	  .show = show_freeze,
@@ -311,7 +322,7 @@ static bool container_dir_alive(void *object)
 
 static void container_dir_owner(void *object, u32 *uid, u32 *gid)
 {
-	*uid = ((struct container *)object)->creator;
+	*uid = ((struct container *)object)->creator; /* global */
 }
 
 static const struct pseudo_dir_ops container_dir = {

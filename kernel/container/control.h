@@ -5,6 +5,7 @@
 
 #include "container/container.h"
 #include "fs/pseudo.h"
+#include "proc/procfs.h"
 
 /* control_limits.c: what the files of every resource say and take */
 int control_show_max(void *object, enum resource what, struct text *t);
@@ -75,6 +76,13 @@ int store_io_max(void *object, char *s, size_t n);
 int show_memory_log(void *object, struct text *t);
 int store_memory_log(void *object, char *s, size_t n);
 extern const struct file_ops memory_address_file_ops;
+
+/* control_usermap.c */
+int usermap_open(void *object, bool write);
+int show_uid_map(void *object, struct text *t);
+int show_gid_map(void *object, struct text *t);
+int store_uid_map(void *object, char *s, size_t n);
+int store_gid_map(void *object, char *s, size_t n);
 
 int show_cfd(void *object, struct text *t);    /* cfd.c */
 void cpu_list_print(struct text *t, u64 mask); /* "0-3,5" */

@@ -59,6 +59,42 @@ void cred_install(struct cred *c)
 	cred_put(old);
 }
 
+bool owner_is_root(const struct owner *o, u32 uid)
+{
+	return uid == usermap_root_uid(o->usermap);
+}
+
+/* --- groups --- */
+
+/* Heap sort: no recursion, no memory, and no bad case that a user could send. */
+static void gids_sift(u32 *v, u32 at, u32 n)
+{
+	for (u32 child; (child = 2 * at + 1) < n; at = child) {
+		u32 t;
+		if (child + 1 < n && v[child + 1] > v[child])
+			child++;
+		if (v[at] >= v[child])
+			return;
+		t = v[at];
+		v[at] = v[child];
+		v[child] = t;
+	}
+}
+
+void group_list_sort(struct group_list *g)
+{
+	u32 *v = g->gid, n = g->count;
+
+	for (u32 i = n / 2; i-- > 0;)
+		gids_sift(v, i, n);
+	for (u32 end = n; end > 1;) {
+		u32 t = v[0];
+		v[0] = v[--end];
+		v[end] = t;
+		gids_sift(v, 0, end);
+	}
+}
+
 bool cred_in_group(const struct cred *c, u32 gid)
 {
 	u32 low = 0, high = c->groups ? c->groups->count : 0;
@@ -75,6 +111,76 @@ bool cred_in_group(const struct cred *c, u32 gid)
 			high = middle;
 	}
 	return false;
+}
+
+/* --- from one container to another --- */
+
+static u32 gid_translate(u32 id, const struct owner *old, const struct owner *new)
+{
+	id = gid_from_global(old->usermap, id);
+	return id == ID_NONE ? ID_NONE : gid_to_global(new->usermap, id);
+}
+
+static int groups_translate(struct cred *c, const struct owner *old, const struct owner *new)
+{
+	struct group_list *from = c->groups, *to;
+
+	if (!from)
+		return 0;
+	to = kmalloc(sizeof(*to) + from->count * sizeof(u32), KM_ACCOUNT);
+	if (!to)
+		return -ENOMEM;
+	ref_init(&to->refs, 1);
+	to->count = 0;
+	for (u32 i = 0; i < from->count; i++) {
+		u32 id = gid_translate(from->gid[i], old, new);
+		if (id != ID_NONE)
+			to->gid[to->count++] = id;
+	}
+	group_list_sort(to);
+	c->groups = to;
+	if (ref_put(&from->refs))
+		kfree(from);
+	return 0;
+}
+
+static int ids_translate(struct cred *c, const struct owner *old, const struct owner *new)
+{
+	u32 *const uid[] = { &c->uid, &c->euid, &c->suid, &c->fsuid };
+	u32 *const gid[] = { &c->gid, &c->egid, &c->sgid, &c->fsgid };
+
+	for (unsigned i = 0; i < 4; i++) {
+		u32 id = uid_from_global(old->usermap, *uid[i]);
+
+		*uid[i] = id == ID_NONE ? ID_NONE : uid_to_global(new->usermap, id);
+		*gid[i] = gid_translate(*gid[i], old, new);
+		if (*uid[i] == ID_NONE || *gid[i] == ID_NONE)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+int cred_translate(struct cred *from, const struct owner *old, const struct owner *new,
+		   struct cred **out)
+{
+	struct cred *c;
+	int err;
+
+	if (likely(old->usermap == new->usermap)) {
+		*out = cred_get(from);
+		return 0;
+	}
+	err = cred_copy(from, &c);
+	if (err)
+		return err;
+	err = ids_translate(c, old, new);
+	if (!err)
+		err = groups_translate(c, old, new);
+	if (err)
+		cred_put(c);
+	else
+		*out = c;
+	return err;
 }
 
 bool capable(enum capability c)

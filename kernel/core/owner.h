@@ -11,6 +11,7 @@
 #include "core/account.h"
 
 struct pid_table;
+struct usermap;
 
 struct owner {
 	struct owner *parent; /* NULL: the host; constant */
@@ -21,6 +22,9 @@ struct owner {
 	/* Why its system calls take the long way; atomic. After a change: syscall_gate_sync(). */
 	u8 slow_calls;
 	bool paused; /* in its own right; WRITE_ONCE by its container */
+	/* What its ids mean; NULL: what they mean in the host. Constant from its first process on.
+	 */
+	struct usermap *usermap;
 };
 #define SLOW_CALLS_TRACED   BIT(0) /* somebody records them */
 #define SLOW_CALLS_FILTERED BIT(1) /* not all are allowed */

@@ -218,4 +218,22 @@ static inline void task_clear_work(struct task *t, u64 bits)
 }
 void task_callback_add(struct task *t, struct task_callback *cb);
 
+/* Ids in current's container: what it means by one (ID_NONE: nobody), and what it is told. */
+static inline u32 uid_given(u32 id)
+{
+	return uid_to_global(current->owner->usermap, id);
+}
+static inline u32 gid_given(u32 id)
+{
+	return gid_to_global(current->owner->usermap, id);
+}
+static inline u32 uid_shown(u32 id)
+{
+	return uid_shown_by(current->owner->usermap, id);
+}
+static inline u32 gid_shown(u32 id)
+{
+	return gid_shown_by(current->owner->usermap, id);
+}
+
 #endif

@@ -39,7 +39,7 @@ int path_lookup_either(int dirfd, uaddr_t name, int flags, int allowed, struct p
 	return path_lookup_user(dirfd, name, lookup, out);
 }
 
-typedef int change_fn(struct inode *i, void *arg);
+typedef int change_fn(const struct usermap *map, struct inode *i, void *arg);
 
 /* Runs a change of an inode's attributes under its lock, if the mount may be written. */
 static int change_path(const struct path *p, change_fn *fn, void *arg)
@@ -50,7 +50,7 @@ static int change_path(const struct path *p, change_fn *fn, void *arg)
 	if (err)
 		return err;
 	mutex_lock(&i->lock);
-	err = fn(i, arg);
+	err = fn(p->mount->usermap, i, arg);
 	mutex_unlock(&i->lock);
 	return err;
 }
@@ -81,16 +81,16 @@ static int change_fd(int fd, change_fn *fn, void *arg)
 
 /* --- chmod --- */
 
-static int change_mode(struct inode *i, void *arg)
+static int change_mode(const struct usermap *map, struct inode *i, void *arg)
 {
 	struct iattr a = { .valid = ATTR_MODE, .mode = *(u32 *)arg & 07777 };
 
-	if (!inode_owner_or_capable(i))
+	if (!inode_owner_or_capable(map, i))
 		return -EPERM;
 	if (S_ISLNK(i->mode))
 		return -EOPNOTSUPP;
-	if ((a.mode & S_ISGID) && !cred_in_group(current->cred, i->gid) &&
-	    !inode_may(i, CAP_FSETID))
+	if ((a.mode & S_ISGID) && !cred_in_group(current->cred, inode_gid(map, i)) &&
+	    !inode_may(map, i, CAP_FSETID))
 		a.mode &= ~S_ISGID;
 	return inode_setattr(i, &a);
 }
@@ -113,25 +113,38 @@ s64 sys_fchmod(int fd, u32 mode)
 /* --- chown --- */
 
 struct ids {
-	u32 uid, gid; /* UINT32_MAX: as it is */
+	u32 uid, gid; /* global; UINT32_MAX: as it is */
 };
 
-static int change_owner(struct inode *i, void *arg)
+static int ids_given(struct ids *n, u32 uid, u32 gid)
+{
+	n->uid = uid == UINT32_MAX ? uid : uid_given(uid);
+	n->gid = gid == UINT32_MAX ? gid : gid_given(gid);
+	return (n->uid == ID_NONE && uid != n->uid) || (n->gid == ID_NONE && gid != n->gid)
+		       ? -EINVAL
+		       : 0;
+}
+
+static int change_owner(const struct usermap *map, struct inode *i, void *arg)
 {
 	struct ids *n = arg;
-	struct iattr a = { .uid = n->uid, .gid = n->gid };
+	struct iattr a = { .uid = uid_from_global(map, n->uid),
+			   .gid = gid_from_global(map, n->gid) };
 	const struct cred *c = current->cred;
-	bool root = inode_may(i, CAP_CHOWN);
+	bool root = inode_may(map, i, CAP_CHOWN), owner = c->fsuid == inode_uid(map, i);
 
 	if (n->uid != UINT32_MAX) {
-		if (!root && (c->fsuid != i->uid || n->uid != i->uid))
+		if (!root && (!owner || n->uid != c->fsuid))
 			return -EPERM;
+		if (a.uid == ID_NONE)
+			return -EOVERFLOW; /* the files have no name for him */
 		a.valid |= ATTR_UID;
 	}
 	if (n->gid != UINT32_MAX) {
-		if (!root &&
-		    (c->fsuid != i->uid || (n->gid != i->gid && !cred_in_group(c, n->gid))))
+		if (!root && (!owner || (n->gid != inode_gid(map, i) && !cred_in_group(c, n->gid))))
 			return -EPERM;
+		if (a.gid == ID_NONE)
+			return -EOVERFLOW;
 		a.valid |= ATTR_GID;
 	}
 	/* Set-id bits do not outlive a change of owner; on directories they do (man 2 chown). */
@@ -146,8 +159,10 @@ static int change_owner(struct inode *i, void *arg)
 
 s64 sys_fchownat(int dirfd, uaddr_t name, u32 uid, u32 gid, int flags)
 {
-	struct ids n = { uid, gid };
+	struct ids n;
 
+	if (ids_given(&n, uid, gid))
+		return -EINVAL;
 	return change_name(dirfd, name, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, change_owner,
 			   &n);
 }
@@ -164,8 +179,10 @@ s64 sys_lchown(uaddr_t name, u32 uid, u32 gid)
 
 s64 sys_fchown(int fd, u32 uid, u32 gid)
 {
-	struct ids n = { uid, gid };
+	struct ids n;
 
+	if (ids_given(&n, uid, gid))
+		return -EINVAL;
 	return change_fd(fd, change_owner, &n);
 }
 
@@ -176,13 +193,13 @@ struct times {
 	struct timespec64 value[2]; /* nsec may be UTIME_NOW or UTIME_OMIT */
 };
 
-static int change_times(struct inode *i, void *arg)
+static int change_times(const struct usermap *map, struct inode *i, void *arg)
 {
 	struct times *t = arg;
 	struct iattr a = { .valid = ATTR_CTIME, .ctime = fs_now() };
 
 	if (t->now || (t->value[0].nsec == UTIME_NOW && t->value[1].nsec == UTIME_NOW)) {
-		if (!inode_owner_or_capable(i) && inode_permission(i, MAY_WRITE))
+		if (!inode_owner_or_capable(map, i) && inode_permission(map, i, MAY_WRITE))
 			return -EACCES;
 		a.valid |= ATTR_ATIME | ATTR_MTIME;
 		a.atime = a.mtime = a.ctime;
@@ -190,7 +207,7 @@ static int change_times(struct inode *i, void *arg)
 	}
 	if (t->value[0].nsec == UTIME_OMIT && t->value[1].nsec == UTIME_OMIT)
 		return 0;
-	if (!inode_owner_or_capable(i))
+	if (!inode_owner_or_capable(map, i))
 		return -EPERM;
 	if (t->value[0].nsec != UTIME_OMIT) {
 		a.valid |= ATTR_ATIME;
@@ -296,7 +313,7 @@ s64 sys_truncate(uaddr_t name, s64 size)
 	i = p.dentry->inode;
 	if (!S_ISREG(i->mode))
 		err = S_ISDIR(i->mode) ? -EISDIR : -EINVAL;
-	err = err ? err : inode_permission(i, MAY_WRITE);
+	err = err ? err : inode_permission(p.mount->usermap, i, MAY_WRITE);
 	err = err ? err : mount_want_write(p.mount);
 	err = err ? err : inode_get_write(i);
 	if (!err) {

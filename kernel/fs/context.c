@@ -109,7 +109,7 @@ static void context_replace(struct path *field, struct path p)
 
 static int context_enter(struct path p, struct path *field)
 {
-	int err = inode_permission(p.dentry->inode, MAY_EXEC);
+	int err = inode_permission(p.mount->usermap, p.dentry->inode, MAY_EXEC);
 
 	if (!err && field == &current->fs->root && !capable(CAP_SYS_CHROOT))
 		err = -EPERM;

@@ -43,6 +43,12 @@ void mount_table_put(struct mount_table *t); /* the last one unmounts all */
 /* What a container sees: `dir` (a path of the creator's table) becomes its root, as a bind mount.
  */
 int mount_table_set_root(struct mount_table *t, const struct path *dir);
+/*
+ * The ids in the files that t got as its root, so far in the terms of `old`, are in those of `map`;
+ * fresh filesystems that are t's owner's belong to its root. -EPERM: some were not in those of
+ * `old`. Nobody has stood in t yet. usermap.c.
+ */
+int mount_table_set_usermap(struct mount_table *t, struct usermap *old, struct usermap *map);
 int mount_table_set_root_sb(struct mount_table *t, struct superblock *sb, const char *source);
 /* In place of the root that it has, and of all that is mounted there: nobody stands in it yet. */
 int mount_table_replace_root_sb(struct mount_table *t, struct superblock *sb, const char *source);

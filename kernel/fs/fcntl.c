@@ -58,7 +58,8 @@ static s64 fcntl_setfl(struct file *f, u32 flags)
 {
 	if ((flags & FASYNC) && !(f->flags & FASYNC))
 		return -EINVAL;
-	if ((flags & O_NOATIME) && !(f->flags & O_NOATIME) && !inode_owner_or_capable(f->inode))
+	if ((flags & O_NOATIME) && !(f->flags & O_NOATIME) &&
+	    !inode_owner_or_capable(f->path.mount->usermap, f->inode))
 		return -EPERM;
 	if ((flags & O_DIRECT) && !(f->flags & O_DIRECT))
 		return -EINVAL; /* doc/abi.md */

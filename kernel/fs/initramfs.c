@@ -182,7 +182,7 @@ static int unpack_symlink(struct unpack *u, struct inode *dir, struct dentry *d)
 		return -ENOMEM;
 	memcpy(text, phys_to_virt(u->at), n);
 	text[n] = 0;
-	err = dir->ops->symlink(dir, d, text);
+	err = dir->ops->symlink(NULL, dir, d, text);
 	kfree(text);
 	return err;
 }
@@ -195,13 +195,13 @@ static int unpack_make(struct unpack *u, struct inode *dir, struct dentry *d, co
 	if (link)
 		return unpack_link(link, dir, d);
 	if (S_ISDIR(mode))
-		return dir->ops->mkdir(dir, d, mode);
+		return dir->ops->mkdir(NULL, dir, d, mode);
 	if (S_ISREG(mode))
-		return dir->ops->create(dir, d, mode);
+		return dir->ops->create(NULL, dir, d, mode);
 	if (S_ISLNK(mode))
 		return unpack_symlink(u, dir, d);
 	if (mode_is_device(mode) || S_ISFIFO(mode) || S_ISSOCK(mode))
-		return dir->ops->mknod(dir, d, mode,
+		return dir->ops->mknod(NULL, dir, d, mode,
 				       makedev(u->f[F_RDEV_MAJOR], u->f[F_RDEV_MINOR]));
 	return -EINVAL;
 }

@@ -160,21 +160,21 @@ void inode_touch(struct inode *i, u32 which)
 		i->ctime = now;
 }
 
-void inode_new_owner(const struct inode *dir, u32 *mode, u32 *gid)
+struct inode_owner inode_new_owner(const struct usermap *map, const struct inode *dir, u32 mode)
 {
-	if (!(dir->mode & S_ISGID))
-		return;
-	*gid = dir->gid;
-	if (S_ISDIR(*mode))
-		*mode |= S_ISGID;
-	else if ((*mode & (S_ISGID | 0010)) == (S_ISGID | 0010) &&
-		 !cred_in_group(current->cred, *gid) && !inode_may(dir, CAP_FSETID))
-		*mode &= ~S_ISGID;
-}
+	struct inode_owner o = { mode, uid_from_global(map, current->cred->fsuid),
+				 gid_from_global(map, current->cred->fsgid) };
 
-void inode_init_owner(struct inode *i, const struct inode *dir)
-{
-	inode_new_owner(dir, &i->mode, &i->gid);
+	if (!(dir->mode & S_ISGID))
+		return o;
+	o.gid = dir->gid;
+	if (S_ISDIR(mode))
+		o.mode |= S_ISGID;
+	else if ((mode & (S_ISGID | 0010)) == (S_ISGID | 0010) &&
+		 !cred_in_group(current->cred, inode_gid(map, dir)) &&
+		 !inode_may(map, dir, CAP_FSETID))
+		o.mode &= ~S_ISGID;
+	return o;
 }
 
 void inode_attr_copy(struct inode *i, const struct iattr *a)
@@ -195,60 +195,97 @@ void inode_attr_copy(struct inode *i, const struct iattr *a)
 
 /* --- rights --- */
 
-bool inode_may(const struct inode *i, enum capability c)
+bool inode_ids_exist(const struct usermap *map, const struct inode *i)
+{
+	const struct usermap *here = current->owner->usermap;
+	u32 uid = inode_uid(map, i), gid = inode_gid(map, i);
+
+	return uid != ID_NONE && gid != ID_NONE && uid_from_global(here, uid) != ID_NONE &&
+	       gid_from_global(here, gid) != ID_NONE;
+}
+
+bool inode_may_unmapped(const struct inode *i, enum capability c)
+{
+	return !current->owner->usermap && inode_may(NULL, i, c);
+}
+
+bool inode_may(const struct usermap *map, const struct inode *i, enum capability c)
 {
 	struct fs_context *fs = current->fs;
 
+	if (unlikely(current->owner->usermap || map) && !inode_ids_exist(map, i))
+		return false;
 	if (likely(may(i->sb->owner, c)))
 		return true;
 	return fs && READ_ONCE(fs->mounts->root) && fs->mounts->root->sb == i->sb && capable(c);
 }
 
-bool inode_owner_or_capable(struct inode *i)
+bool inode_owner_or_capable(const struct usermap *map, struct inode *i)
 {
-	return current->cred->fsuid == i->uid || inode_may(i, CAP_FOWNER);
+	return current->cred->fsuid == inode_uid(map, i) || inode_may(map, i, CAP_FOWNER);
+}
+
+bool inode_sticky(const struct usermap *map, const struct inode *dir, const struct inode *i)
+{
+	u32 fsuid = current->cred->fsuid;
+
+	return (dir->mode & S_ISVTX) && fsuid != inode_uid(map, i) &&
+	       fsuid != inode_uid(map, dir) && !inode_may(map, i, CAP_FOWNER);
 }
 
 /* What the mode bits refuse, a capability may grant (man 7 capabilities). */
-static int permission_by_capability(struct inode *i, u32 mask)
+static int permission_by_capability(const struct usermap *map, struct inode *i, u32 mask)
 {
 	bool executable = S_ISDIR(i->mode) || (i->mode & 0111);
 
-	if ((!(mask & MAY_EXEC) || executable) && inode_may(i, CAP_DAC_OVERRIDE))
+	if ((!(mask & MAY_EXEC) || executable) && inode_may(map, i, CAP_DAC_OVERRIDE))
 		return 0;
 	if (mask == MAY_READ || (S_ISDIR(i->mode) && !(mask & MAY_WRITE)))
-		if (inode_may(i, CAP_DAC_READ_SEARCH))
+		if (inode_may(map, i, CAP_DAC_READ_SEARCH))
 			return 0;
 	return -EACCES;
 }
 
-int inode_permission(struct inode *i, u32 mask)
+int inode_permission(const struct usermap *map, struct inode *i, u32 mask)
 {
 	if (unlikely(i->ops && i->ops->permission))
-		return i->ops->permission(i, mask);
-	return inode_permission_by_mode(i, mask);
+		return i->ops->permission(map, i, mask);
+	return inode_permission_by_mode(map, i, mask);
 }
 
-int inode_permission_by_mode(struct inode *i, u32 mask)
+int inode_permission_by_mode(const struct usermap *map, struct inode *i, u32 mask)
 {
 	const struct cred *c = current->cred;
 	u32 mode = READ_ONCE(i->mode);
 
-	if (likely(c->fsuid == i->uid))
+	/* A new time or size could not be written beside an owner who is nobody (as Linux). */
+	if (unlikely(map) && (mask & MAY_WRITE) &&
+	    (inode_uid(map, i) == ID_NONE || inode_gid(map, i) == ID_NONE))
+		return -EACCES;
+	if (likely(c->fsuid == inode_uid(map, i)))
 		mode >>= 6;
-	else if (((mode >> 3 ^ mode) & mask & 7) && cred_in_group(c, i->gid))
+	else if (((mode >> 3 ^ mode) & mask & 7) && cred_in_group(c, inode_gid(map, i)))
 		mode >>= 3;
 	if (likely(!(mask & ~mode & 7)))
 		return 0;
-	return permission_by_capability(i, mask);
+	return permission_by_capability(map, i, mask);
 }
 
-/* A directory in which a name is to be made or removed. */
-int inode_may_create(struct inode *dir)
+int inode_may_add(const struct usermap *map, struct inode *dir)
 {
-	if (unlikely(!dir->nlink))
-		return -ENOENT;
-	return inode_permission(dir, MAY_WRITE | MAY_EXEC);
+	const struct cred *c = current->cred;
+
+	/* The files have no name for who makes it. */
+	if (unlikely(map) && (uid_from_global(map, c->fsuid) == ID_NONE ||
+			      gid_from_global(map, c->fsgid) == ID_NONE))
+		return -EOVERFLOW;
+	return inode_permission(map, dir, MAY_WRITE | MAY_EXEC);
+}
+
+/* A directory in which a name is to be made. */
+int inode_may_create(const struct usermap *map, struct inode *dir)
+{
+	return likely(dir->nlink) ? inode_may_add(map, dir) : -ENOENT;
 }
 
 int inode_get_write(struct inode *i)

@@ -153,7 +153,9 @@ static inline u32 fs_umask(void)
 int mount_want_write(const struct mount *m); /* 0 or -EROFS */
 int inode_get_write(struct inode *i);	     /* one more writer: -ETXTBSY */
 void inode_put_write(struct inode *i);
-int inode_may_create(struct inode *dir);	     /* write and search, not dead */
+int inode_may_create(const struct usermap *map, struct inode *dir); /* write and search, not dead */
+int inode_may_add(const struct usermap *map,
+		  struct inode *dir);		     /* the same, for what gets no name */
 int inode_setattr(struct inode *i, struct iattr *a); /* under i->lock; checked; times filled in */
 int inode_truncate(struct inode *i, u64 size);	     /* takes i->lock; checks limits */
 int inode_remove_suid(struct inode *i);		     /* on write or chown; under i->lock */

@@ -67,6 +67,7 @@ void mount_put(struct mount *m)
 		return;
 	dentry_put(m->root);
 	superblock_put(m->sb);
+	usermap_put(m->usermap);
 	rcu_call(&m->rcu, mount_free_rcu);
 }
 
@@ -263,6 +264,8 @@ int mount_table_set_root(struct mount_table *t, const struct path *dir)
 	if (t->owner != &owner_host)
 		m->flags |= MS_NODEV;
 	m->locked = m->flags & MOUNT_LOCKABLE;
+	m->usermap = usermap_get(dir->mount->usermap);
+	m->of_root = true;
 	return mount_table_set_root_mount(t, m);
 }
 
@@ -410,9 +413,11 @@ static int mount_clone(struct mount *from, struct dentry *root, struct mount **o
 {
 	int err = mount_create(from->sb, root, from->flags, from->source, out);
 
-	if (!err)
-		(*out)->locked = from->locked;
-	return err;
+	if (err)
+		return err;
+	(*out)->locked = from->locked;
+	(*out)->usermap = usermap_get(from->usermap);
+	return 0;
 }
 
 struct mount *mount_next(struct mount *m, struct mount *top)

@@ -154,7 +154,7 @@ int path_create_begin(int dirfd, const char *name, bool want_directory, struct p
 	mutex_lock(&w.inode->lock);
 	err = create_check(&w, want_directory, out);
 	if (!err) {
-		err = inode_may_create(w.inode);
+		err = inode_may_create(w.path.mount->usermap, w.inode);
 		if (err)
 			dentry_put(*out);
 	}

@@ -56,7 +56,8 @@ s64 sys_mkdirat(int dirfd, uaddr_t name, u32 mode)
 		return err;
 	dir = creation_dir(&c);
 	mode &= (0777 | S_ISVTX) & ~fs_umask();
-	err = dir->ops->mkdir ? dir->ops->mkdir(dir, c.d, S_IFDIR | mode) : -EPERM;
+	err = dir->ops->mkdir ? dir->ops->mkdir(c.parent.mount->usermap, dir, c.d, S_IFDIR | mode)
+			      : -EPERM;
 	creation_end(&c);
 	return err;
 }
@@ -88,8 +89,11 @@ static int mknod_check(u32 mode)
 	}
 }
 
-static int mknod_in(struct inode *dir, struct dentry *d, u32 mode, u64 rdev)
+static int mknod_in(const struct path *parent, struct dentry *d, u32 mode, u64 rdev)
 {
+	struct inode *dir = parent->dentry->inode;
+	const struct usermap *map = parent->mount->usermap;
+
 	if (!(mode & S_IFMT))
 		mode |= S_IFREG;
 	mode = (mode & S_IFMT) | (mode & S_PERMISSIONS & ~fs_umask());
@@ -97,10 +101,10 @@ static int mknod_in(struct inode *dir, struct dentry *d, u32 mode, u64 rdev)
 	if (mode_is_device(mode) && rdev && !may_host(CAP_MKNOD))
 		return -EPERM;
 	if (S_ISREG(mode))
-		return dir->ops->create ? dir->ops->create(dir, d, mode) : -EACCES;
+		return dir->ops->create ? dir->ops->create(map, dir, d, mode) : -EACCES;
 	if (!mode_is_device(mode))
 		rdev = 0;
-	return dir->ops->mknod ? dir->ops->mknod(dir, d, mode, rdev) : -EPERM;
+	return dir->ops->mknod ? dir->ops->mknod(map, dir, d, mode, rdev) : -EPERM;
 }
 
 s64 sys_mknodat(int dirfd, uaddr_t name, u32 mode, u32 dev)
@@ -113,7 +117,7 @@ s64 sys_mknodat(int dirfd, uaddr_t name, u32 mode, u32 dev)
 	err = creation_begin(&c, dirfd, name, false);
 	if (err)
 		return err;
-	err = mknod_in(creation_dir(&c), c.d, mode, device_of_user(dev));
+	err = mknod_in(&c.parent, c.d, mode, device_of_user(dev));
 	creation_end(&c);
 	return err;
 }
@@ -135,7 +139,9 @@ s64 sys_symlinkat(uaddr_t target, int dirfd, uaddr_t name)
 	err = creation_begin(&c, dirfd, name, false);
 	if (!err) {
 		dir = creation_dir(&c);
-		err = dir->ops->symlink ? dir->ops->symlink(dir, c.d, text.text) : -EPERM;
+		err = dir->ops->symlink
+			      ? dir->ops->symlink(c.parent.mount->usermap, dir, c.d, text.text)
+			      : -EPERM;
 		creation_end(&c);
 	}
 	name_drop(&text);
@@ -204,15 +210,15 @@ s64 sys_link(uaddr_t old_name, uaddr_t name)
 
 /* May d be taken out of dir (man 2 unlink: EACCES, EPERM, EISDIR, ENOTDIR)? Both locked or stable.
  */
-static int delete_check(struct inode *dir, struct dentry *d, bool want_directory)
+static int delete_check(const struct usermap *map, struct inode *dir, struct dentry *d,
+			bool want_directory)
 {
 	struct inode *i = d->inode;
-	int err = inode_permission(dir, MAY_WRITE | MAY_EXEC);
+	int err = inode_permission(map, dir, MAY_WRITE | MAY_EXEC);
 
 	if (err)
 		return err;
-	if ((dir->mode & S_ISVTX) && current->cred->fsuid != i->uid &&
-	    current->cred->fsuid != dir->uid && !inode_may(i, CAP_FOWNER))
+	if (inode_sticky(map, dir, i))
 		return -EPERM;
 	if (want_directory) {
 		if (!S_ISDIR(i->mode))
@@ -225,10 +231,11 @@ static int delete_check(struct inode *dir, struct dentry *d, bool want_directory
 	return dir->nlink ? 0 : -ENOENT;
 }
 
-static int delete_locked(struct inode *dir, struct dentry *d, bool directory)
+static int delete_locked(const struct usermap *map, struct inode *dir, struct dentry *d,
+			 bool directory)
 {
 	struct inode *i = d->inode;
-	int err = delete_check(dir, d, directory);
+	int err = delete_check(map, dir, d, directory);
 
 	if (err)
 		return err;
@@ -289,7 +296,7 @@ static int delete_name(int dirfd, const char *name, bool directory)
 		if (w.trailing && !directory)
 			err = S_ISDIR(d->inode->mode) ? -EISDIR : -ENOTDIR;
 		err = err ? err : mount_want_write(w.path.mount);
-		err = err ? err : delete_locked(dir, d, directory);
+		err = err ? err : delete_locked(w.path.mount->usermap, dir, d, directory);
 	}
 	mutex_unlock(&dir->lock);
 	if (d)

@@ -70,10 +70,10 @@ static int open_check(const struct walk *w, int flags)
 		mask = flags & O_TRUNC ? open_mask(flags & ~O_TRUNC) : mask;
 	else if ((mask & MAY_WRITE) && (i->sb->flags & MS_RDONLY))
 		return -EROFS;
-	err = inode_permission(i, mask);
+	err = inode_permission(w->path.mount->usermap, i, mask);
 	if (unlikely(err))
 		return err;
-	if (unlikely((flags & O_NOATIME) && !inode_owner_or_capable(i)))
+	if (unlikely((flags & O_NOATIME) && !inode_owner_or_capable(w->path.mount->usermap, i)))
 		return -EPERM;
 	if ((mask & MAY_WRITE) && S_ISREG(mode))
 		return mount_want_write(w->path.mount);
@@ -122,6 +122,7 @@ static int open_existing(struct walk *w, int flags, struct file **out)
 /* In the counted directory where w stands, locked: makes w->last. -EEXIST: it is there by now. */
 static int open_make(struct walk *w, u32 mode, struct dentry **out)
 {
+	const struct usermap *map = w->path.mount->usermap;
 	struct inode *dir = w->inode;
 	int err;
 
@@ -135,11 +136,11 @@ static int open_make(struct walk *w, u32 mode, struct dentry **out)
 	if (!err)
 		err = mount_want_write(w->path.mount);
 	if (!err)
-		err = inode_may_create(dir);
+		err = inode_may_create(map, dir);
 	if (!err)
 		err = dir->ops->create ? 0 : -EACCES;
 	if (!err)
-		err = dir->ops->create(dir, *out, S_IFREG | (mode & S_IALLUGO & ~fs_umask()));
+		err = dir->ops->create(map, dir, *out, S_IFREG | (mode & S_IALLUGO & ~fs_umask()));
 	if (err)
 		dentry_put(*out);
 	return err;
@@ -222,14 +223,15 @@ static int open_tmpfile_in(struct walk *w, int flags, u32 mode, struct file **ou
 {
 	struct inode *dir = w->inode, *i;
 	struct path p = { w->path.mount, NULL };
-	int err = inode_permission(dir, MAY_WRITE | MAY_EXEC);
+	const struct usermap *map = p.mount->usermap;
+	int err = inode_may_add(map, dir);
 
 	if (!err)
 		err = mount_want_write(p.mount);
 	if (!err)
 		err = dir->ops->tmpfile ? 0 : -EOPNOTSUPP;
 	if (!err)
-		err = dir->ops->tmpfile(dir, S_IFREG | (mode & S_IALLUGO & ~fs_umask()), &i);
+		err = dir->ops->tmpfile(map, dir, S_IFREG | (mode & S_IALLUGO & ~fs_umask()), &i);
 	if (err)
 		return err;
 	err = dentry_alloc_nameless(i->sb, i, "#tmpfile", &p.dentry);

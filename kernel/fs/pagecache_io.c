@@ -170,7 +170,7 @@ int inode_remove_suid(struct inode *i)
 		kill |= S_ISUID;
 	if ((i->mode & S_ISGID) && (i->mode & 0010))
 		kill |= S_ISGID;
-	if (kill && !inode_may(i, CAP_FSETID))
+	if (kill && !inode_may_unmapped(i, CAP_FSETID))
 		i->mode &= ~kill;
 	return 0;
 }

@@ -156,7 +156,8 @@ static int pseudo_inode(struct superblock *sb, const struct pseudo_entry *e,
 	}
 	*n = (struct pseudo_node){ *e, counts, object };
 	i->private = n;
-	i->uid = i->gid = 0;
+	i->uid = usermap_root_uid(sb->owner->usermap);
+	i->gid = usermap_root_gid(sb->owner->usermap);
 	if (counts->owner)
 		counts->owner(object, &i->uid, &i->gid);
 	i->rdev = e->rdev;
@@ -180,7 +181,8 @@ static void pseudo_evict(struct inode *i)
 static bool pseudo_revalidate(struct dentry *d)
 {
 	struct pseudo_node *n = d->inode ? node_of(d->inode) : NULL;
-	u32 uid = 0, gid = 0;
+	const struct usermap *map = d->sb->owner->usermap;
+	u32 uid = usermap_root_uid(map), gid = usermap_root_gid(map);
 
 	if (!n || (n->counts->alive && !n->counts->alive(n->object)))
 		return false;
@@ -331,13 +333,13 @@ static int pseudo_setattr(struct inode *i, const struct iattr *a)
 	return 0;
 }
 
-static int own_dir_permission(struct inode *i, u32 mask)
+static int own_dir_permission(const struct usermap *map, struct inode *i, u32 mask)
 {
 	struct pseudo_node *n = node_of(i);
 
 	if (!(mask & MAY_WRITE) && n->e.dir->own(n->object))
 		return 0;
-	return inode_permission_by_mode(i, mask);
+	return inode_permission_by_mode(map, i, mask);
 }
 
 static const struct inode_ops own_dir_inode_ops = {

@@ -99,17 +99,13 @@ static int rename_check_names(struct renaming *r)
 }
 
 /* The right to take d out of dir, as for unlink. */
-static int rename_may_delete(struct inode *dir, struct dentry *d)
+static int rename_may_delete(const struct usermap *map, struct inode *dir, struct dentry *d)
 {
-	struct inode *i = d->inode;
-	int err = inode_permission(dir, MAY_WRITE | MAY_EXEC);
+	int err = inode_permission(map, dir, MAY_WRITE | MAY_EXEC);
 
 	if (err)
 		return err;
-	if ((dir->mode & S_ISVTX) && current->cred->fsuid != i->uid &&
-	    current->cred->fsuid != dir->uid && !inode_may(i, CAP_FOWNER))
-		return -EPERM;
-	return 0;
+	return inode_sticky(map, dir, d->inode) ? -EPERM : 0;
 }
 
 static int rename_check_rights(struct renaming *r)
@@ -117,19 +113,20 @@ static int rename_check_rights(struct renaming *r)
 	struct inode *odir = r->from.inode, *ndir = r->to.inode, *i = r->od->inode;
 	bool exchange = r->flags & RENAME_EXCHANGE;
 	struct inode *target = r->nd->inode;
-	int err = rename_may_delete(odir, r->od);
+	const struct usermap *map = r->from.path.mount->usermap; /* both are of one mount */
+	int err = rename_may_delete(map, odir, r->od);
 
 	if (!err)
-		err = target ? rename_may_delete(ndir, r->nd) : inode_may_create(ndir);
+		err = target ? rename_may_delete(map, ndir, r->nd) : inode_may_create(map, ndir);
 	if (err)
 		return err;
 	if (target && !exchange && S_ISDIR(i->mode) != S_ISDIR(target->mode))
 		return S_ISDIR(i->mode) ? -ENOTDIR : -EISDIR;
 	/* A directory that changes its parent has its `..` rewritten. */
 	if (odir != ndir && S_ISDIR(i->mode))
-		err = inode_permission(i, MAY_WRITE);
+		err = inode_permission(map, i, MAY_WRITE);
 	if (!err && exchange && odir != ndir && S_ISDIR(target->mode))
-		err = inode_permission(target, MAY_WRITE);
+		err = inode_permission(map, target, MAY_WRITE);
 	return err ? err : odir->ops->rename ? 0 : -EPERM;
 }
 

@@ -45,6 +45,17 @@ int inode_getattr(struct inode *i, struct kstat *st)
 	return i->ops && i->ops->getattr ? i->ops->getattr(i, st) : 0;
 }
 
+/* To whom the file belongs by the mount through which it is seen, as current calls him. */
+static void stat_owner(const struct mount *m, struct kstat *st)
+{
+	const struct usermap *here = current->owner->usermap;
+
+	if (likely(!m->usermap && !here))
+		return;
+	st->uid = uid_shown_by(here, uid_to_global(m->usermap, st->uid));
+	st->gid = gid_shown_by(here, gid_to_global(m->usermap, st->gid));
+}
+
 /* The end of a walk, in either mode. */
 static int walk_stat(struct walk *w, struct kstat *st)
 {
@@ -69,6 +80,8 @@ static int stat_name(int dirfd, const char *name, u32 flags, struct kstat *st)
 			err = walk_to_end(&w);
 		if (likely(!err))
 			err = walk_stat(&w, st);
+		if (likely(!err))
+			stat_owner(w.path.mount, st);
 		walk_end(&w);
 		if (likely(err != -ECHILD) || !rcu)
 			return err;
@@ -83,6 +96,8 @@ static int stat_fd(int fd, struct kstat *st)
 	if (err)
 		return err;
 	err = inode_getattr(r.file->inode, st);
+	if (!err)
+		stat_owner(r.file->path.mount, st);
 	fd_end(r);
 	return err;
 }
@@ -368,18 +383,19 @@ s64 sys_readlink(uaddr_t name, uaddr_t buf, int size)
 static int access_cred_begin(struct cred **saved)
 {
 	struct cred *c = current->cred, *real;
+	bool root = owner_is_root(current->owner, c->uid);
 	int err;
 
 	*saved = NULL;
 	if (c->uid == c->fsuid && c->gid == c->fsgid &&
-	    (c->uid ? !c->cap_effective : c->cap_effective == c->cap_permitted))
+	    (!root ? !c->cap_effective : c->cap_effective == c->cap_permitted))
 		return 0;
 	err = cred_copy(c, &real);
 	if (err)
 		return err;
 	real->fsuid = c->uid;
 	real->fsgid = c->gid;
-	real->cap_effective = c->uid ? 0 : c->cap_permitted;
+	real->cap_effective = root ? c->cap_permitted : 0;
 	*saved = c;
 	rcu_assign(current->cred, real);
 	return 0;
@@ -404,7 +420,7 @@ static int access_path(const struct path *p, u32 mode)
 		return 0;
 	if ((mode & MAY_EXEC) && S_ISREG(i->mode) && (p->mount->flags & MS_NOEXEC))
 		return -EACCES;
-	err = inode_permission(i, mode);
+	err = inode_permission(p->mount->usermap, i, mode);
 	if (!err && (mode & MAY_WRITE) && (S_ISREG(i->mode) || S_ISDIR(i->mode)))
 		err = mount_want_write(p->mount);
 	return err;

@@ -26,7 +26,9 @@ static const struct file_ops tmpfs_dir_ops;
 
 /* --- inodes --- */
 
-static int tmpfs_inode(struct superblock *sb, const struct inode *dir, u32 mode, struct inode **out)
+/* In dir, by current, through a mount with `map`; or the root: dir is NULL. */
+static int tmpfs_inode(struct superblock *sb, const struct usermap *map, const struct inode *dir,
+		       u32 mode, struct inode **out)
 {
 	struct tmpfs *t = tmpfs_of(sb);
 	struct inode *i;
@@ -39,8 +41,13 @@ static int tmpfs_inode(struct superblock *sb, const struct inode *dir, u32 mode,
 		__atomic_sub_fetch(&t->used_inodes, 1, __ATOMIC_RELAXED);
 		return err;
 	}
-	if (dir)
-		inode_init_owner(i, dir);
+	if (dir) {
+		struct inode_owner o = inode_new_owner(map, dir, mode);
+
+		i->mode = o.mode;
+		i->uid = o.uid;
+		i->gid = o.gid;
+	}
 	i->ops = &tmpfs_file_inode_ops;
 	if (S_ISREG(mode)) {
 		i->file_ops = &tmpfs_file_ops;
@@ -81,29 +88,30 @@ static void tmpfs_enter(struct inode *dir, struct dentry *d, struct inode *i)
 
 /* --- names --- */
 
-static int tmpfs_create(struct inode *dir, struct dentry *d, u32 mode)
+static int tmpfs_create(const struct usermap *map, struct inode *dir, struct dentry *d, u32 mode)
 {
 	struct inode *i;
-	int err = tmpfs_inode(dir->sb, dir, mode, &i);
+	int err = tmpfs_inode(dir->sb, map, dir, mode, &i);
 
 	if (likely(!err))
 		tmpfs_enter(dir, d, i);
 	return err;
 }
 
-static int tmpfs_mkdir(struct inode *dir, struct dentry *d, u32 mode)
+static int tmpfs_mkdir(const struct usermap *map, struct inode *dir, struct dentry *d, u32 mode)
 {
-	int err = tmpfs_create(dir, d, mode);
+	int err = tmpfs_create(map, dir, d, mode);
 
 	if (!err)
 		dir->nlink++;
 	return err;
 }
 
-static int tmpfs_mknod(struct inode *dir, struct dentry *d, u32 mode, u64 rdev)
+static int tmpfs_mknod(const struct usermap *map, struct inode *dir, struct dentry *d, u32 mode,
+		       u64 rdev)
 {
 	struct inode *i;
-	int err = tmpfs_inode(dir->sb, dir, mode, &i);
+	int err = tmpfs_inode(dir->sb, map, dir, mode, &i);
 
 	if (err)
 		return err;
@@ -112,7 +120,8 @@ static int tmpfs_mknod(struct inode *dir, struct dentry *d, u32 mode, u64 rdev)
 	return 0;
 }
 
-static int tmpfs_symlink(struct inode *dir, struct dentry *d, const char *target)
+static int tmpfs_symlink(const struct usermap *map, struct inode *dir, struct dentry *d,
+			 const char *target)
 {
 	char *text = kstrdup(target, KM_ACCOUNT);
 	struct inode *i;
@@ -120,7 +129,7 @@ static int tmpfs_symlink(struct inode *dir, struct dentry *d, const char *target
 
 	if (!text)
 		return -ENOMEM;
-	err = tmpfs_inode(dir->sb, dir, S_IFLNK | 0777, &i);
+	err = tmpfs_inode(dir->sb, map, dir, S_IFLNK | 0777, &i);
 	if (err) {
 		kfree(text);
 		return err;
@@ -195,9 +204,9 @@ static int tmpfs_rename(struct inode *odir, struct dentry *od, struct inode *ndi
 	return 0;
 }
 
-static int tmpfs_tmpfile(struct inode *dir, u32 mode, struct inode **out)
+static int tmpfs_tmpfile(const struct usermap *map, struct inode *dir, u32 mode, struct inode **out)
 {
-	int err = tmpfs_inode(dir->sb, dir, mode, out);
+	int err = tmpfs_inode(dir->sb, map, dir, mode, out);
 
 	if (!err)
 		(*out)->nlink = 0;
@@ -377,6 +386,21 @@ static int tmpfs_parse_id(const char *s, u32 *id)
 	return 0;
 }
 
+/* Who it belongs to: as who mounts it names him. */
+static int tmpfs_parse_owner(const char *s, u32 (*given)(u32 id), u32 *id)
+{
+	u32 named;
+	int err = tmpfs_parse_id(s, &named);
+
+	if (err)
+		return err;
+	named = given(named);
+	if (named == ID_NONE)
+		return -EINVAL;
+	*id = named;
+	return 0;
+}
+
 static int tmpfs_option(struct tmpfs *t, char *opt)
 {
 	char *value = strchr(opt, '=');
@@ -393,9 +417,9 @@ static int tmpfs_option(struct tmpfs *t, char *opt)
 	if (!strcmp(opt, "mode"))
 		return tmpfs_parse_octal(value, &t->mode);
 	if (!strcmp(opt, "uid"))
-		return tmpfs_parse_id(value, &t->uid);
+		return tmpfs_parse_owner(value, uid_given, &t->uid);
 	if (!strcmp(opt, "gid"))
-		return tmpfs_parse_id(value, &t->gid);
+		return tmpfs_parse_owner(value, gid_given, &t->gid);
 	return !strcmp(opt, "huge") && !strcmp(value, "never") ? 0 : -EINVAL;
 }
 
@@ -468,7 +492,7 @@ static int tmpfs_create_root(struct superblock *sb)
 {
 	struct tmpfs *t = tmpfs_of(sb);
 	struct inode *i;
-	int err = tmpfs_inode(sb, NULL, S_IFDIR | t->mode, &i);
+	int err = tmpfs_inode(sb, NULL, NULL, S_IFDIR | t->mode, &i);
 
 	if (err)
 		return err;

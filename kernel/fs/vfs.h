@@ -128,19 +128,23 @@ struct kstatfs { /* man 2 statfs */
 
 struct inode_ops {
 	/* Directories; all but lookup under dir->lock. NULL: -ENOENT / -EPERM. lookup and the
-	 * creators attach the inode with dentry_attach(). */
+	 * creators attach the inode with dentry_attach(). map: of the mount (core/usermap.h), for
+	 * inode_new_owner(). */
 	int (*lookup)(struct inode *dir, struct dentry *d); /* leaves d negative if there is none */
-	int (*create)(struct inode *dir, struct dentry *d, u32 mode);
+	int (*create)(const struct usermap *map, struct inode *dir, struct dentry *d, u32 mode);
 	int (*link)(struct inode *target, struct inode *dir, struct dentry *d);
 	int (*unlink)(struct inode *dir, struct dentry *d);
-	int (*symlink)(struct inode *dir, struct dentry *d, const char *target);
-	int (*mkdir)(struct inode *dir, struct dentry *d, u32 mode);
+	int (*symlink)(const struct usermap *map, struct inode *dir, struct dentry *d,
+		       const char *target);
+	int (*mkdir)(const struct usermap *map, struct inode *dir, struct dentry *d, u32 mode);
 	int (*rmdir)(struct inode *dir, struct dentry *d);
-	int (*mknod)(struct inode *dir, struct dentry *d, u32 mode, u64 rdev);
+	int (*mknod)(const struct usermap *map, struct inode *dir, struct dentry *d, u32 mode,
+		     u64 rdev);
 	/* flags: RENAME_NOREPLACE was checked; RENAME_EXCHANGE or 0 (man 2 renameat2) */
 	int (*rename)(struct inode *odir, struct dentry *od, struct inode *ndir, struct dentry *nd,
 		      u32 flags);
-	int (*tmpfile)(struct inode *dir, u32 mode, struct inode **out); /* NULL: -EOPNOTSUPP */
+	/* NULL: -EOPNOTSUPP */
+	int (*tmpfile)(const struct usermap *map, struct inode *dir, u32 mode, struct inode **out);
 	/* Symbolic links: the text, into buf (NUL-terminated). */
 	int (*readlink)(struct inode *i, char *buf, size_t size);
 	/* A link that jumps to an object (/proc/PID/exe); takes references. NULL: an ordinary one.
@@ -150,7 +154,7 @@ struct inode_ops {
 		       const struct iattr *a); /* under i->lock; NULL: change the inode in memory */
 	int (*getattr)(struct inode *i, struct kstat *st); /* NULL: from the inode */
 	/* NULL: by mode bits. mask: MAY_* */
-	int (*permission)(struct inode *i, u32 mask);
+	int (*permission)(const struct usermap *map, struct inode *i, u32 mask);
 	int (*listxattr)(struct inode *i, char *buf, size_t size, size_t *len);
 	int (*getxattr)(struct inode *i, const char *name, void *buf, size_t size, size_t *len);
 	int (*setxattr)(struct inode *i, const char *name, const void *v, size_t n, int flags);
@@ -252,7 +256,7 @@ void superblock_put(struct superblock *sb); /* the last one forgets all names an
 struct inode {
 	ref_t refs;
 	u32 mode;				      /* I: i->lock; read racily */
-	u32 uid, gid;				      /* I */
+	u32 uid, gid;				      /* I; what the mount makes of them counts */
 	u32 nlink;				      /* I */
 	u64 ino;				      /* constant */
 	u64 rdev;				      /* constant */
@@ -323,11 +327,15 @@ struct mount {
 	u32 flags;  /* MS_RDONLY, NOSUID, NODEV, NOEXEC, NOATIME, ... */
 	u32 locked; /* MS_* that the container may not take away: set from outside */
 	u32 id;
-	u64 table_id;		     /* of the table it was mounted in, also after it is detached */
-	s64 writers;		     /* atomic: files opened for writing through it */
-	bool expire_mark;	     /* umount2(MNT_EXPIRE) saw it unused; any walk clears it */
-	char *source;		     /* for /proc/mounts */
-	struct hlist_node hash_node; /* (parent, mountpoint) -> mount; RCU */
+	u64 table_id;	  /* of the table it was mounted in, also after it is detached */
+	s64 writers;	  /* atomic: files opened for writing through it */
+	bool expire_mark; /* umount2(MNT_EXPIRE) saw it unused; any walk clears it */
+	char *source;	  /* for /proc/mounts */
+	/* What the ids in its files mean; NULL: themselves. Counted; constant once somebody who is
+	 * in its table's container may have seen it. */
+	struct usermap *usermap;
+	bool of_root; /* of what the container got as its root, or a part of that: see usermap.c */
+	struct hlist_node hash_node;   /* (parent, mountpoint) -> mount; RCU */
 	struct list children, sibling; /* M: table->lock */
 	struct list table_node;
 	struct rcu_head rcu;
@@ -365,15 +373,39 @@ void inode_touch(struct inode *i, u32 which); /* ATTR_ATIME|MTIME|CTIME := now *
 struct timespec64 fs_now(void);
 /* Copies what a->valid names into the inode: the last step of a setattr op. */
 void inode_attr_copy(struct inode *i, const struct iattr *a);
-/* A new inode's owner and mode in dir: set-group-id directories hand on their group. */
-void inode_init_owner(struct inode *i, const struct inode *dir);
-void inode_new_owner(const struct inode *dir, u32 *mode, u32 *gid);
-int inode_permission(struct inode *i, u32 mask); /* -EACCES, -EROFS is the mount's business */
-int inode_permission_by_mode(struct inode *i, u32 mask); /* for a permission op: the mode bits */
-bool inode_owner_or_capable(struct inode *i);
+/*
+ * Whoever asks about a file's owner says through which mount: `map` is that mount's usermap. What
+ * the owner is called in the files is i->uid; who that is, inode_uid(). ID_NONE: nobody.
+ */
+static inline u32 inode_uid(const struct usermap *map, const struct inode *i)
+{
+	return uid_to_global(map, READ_ONCE(i->uid));
+}
+static inline u32 inode_gid(const struct usermap *map, const struct inode *i)
+{
+	return gid_to_global(map, READ_ONCE(i->gid));
+}
+/* Do owner and group exist in current's container? Only then are its capabilities worth anything.
+ */
+bool inode_ids_exist(const struct usermap *map, const struct inode *i);
+/* What current makes in dir, in the terms of the files: set-group-id directories hand on their
+ * group. */
+struct inode_owner {
+	u32 mode, uid, gid;
+};
+struct inode_owner inode_new_owner(const struct usermap *map, const struct inode *dir, u32 mode);
+/* -EACCES, -EROFS is the mount's business */
+int inode_permission(const struct usermap *map, struct inode *i, u32 mask);
+/* for a permission op: the mode bits */
+int inode_permission_by_mode(const struct usermap *map, struct inode *i, u32 mask);
+bool inode_owner_or_capable(const struct usermap *map, struct inode *i);
 /* may() for a file: against the owner of its superblock; the tree that a container has as its
  * root counts as its own. */
-bool inode_may(const struct inode *i, enum capability c);
+bool inode_may(const struct usermap *map, const struct inode *i, enum capability c);
+/* For what Linux leaves to root of the first user namespace: never in a container with a map. */
+bool inode_may_unmapped(const struct inode *i, enum capability c);
+/* A directory with the sticky bit keeps current from taking i's name out of it. */
+bool inode_sticky(const struct usermap *map, const struct inode *dir, const struct inode *i);
 
 struct dentry *dentry_get(struct dentry *d);
 void dentry_put(struct dentry *d);

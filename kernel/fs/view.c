@@ -228,9 +228,12 @@ static int view_mount_create(struct view_mount *v, struct owner *owner, struct m
 		return err;
 	err = mount_create(v->volume, root, from->flags | MS_NODEV, from->source, out);
 	dentry_put(root);
-	if (!err)
-		(*out)->locked = (*out)->flags & MOUNT_LOCKABLE;
-	return err;
+	if (err)
+		return err;
+	(*out)->locked = (*out)->flags & MOUNT_LOCKABLE;
+	(*out)->usermap = usermap_get(from->usermap);
+	(*out)->of_root = true;
+	return 0;
 }
 
 /* Where v stands in t: by the name that it has for who stands at `root`. */
@@ -318,6 +321,7 @@ static int volume_mount_root(struct mount_table *t, struct superblock *volume, c
 	if (err)
 		return err;
 	m->locked = MS_NODEV;
+	m->of_root = true;
 	return mount_table_set_root_mount(t, m);
 }
 

@@ -192,10 +192,10 @@ static int walk_may_search(struct walk *w)
 	if (unlikely(!S_ISDIR(i->mode)))
 		return -ENOTDIR;
 	if (unlikely(i->ops->permission))
-		return w->rcu ? -ECHILD : inode_permission(i, MAY_EXEC);
+		return w->rcu ? -ECHILD : inode_permission(w->path.mount->usermap, i, MAY_EXEC);
 	if (likely((i->mode & 0111) == 0111)) /* whoever asks */
 		return 0;
-	return inode_permission_by_mode(i, MAY_EXEC);
+	return inode_permission_by_mode(w->path.mount->usermap, i, MAY_EXEC);
 }
 
 /* If something is mounted on where it stands, goes there; through several. */

@@ -4,8 +4,8 @@
  * the rights. What stores them is the filesystem's; without it -EOPNOTSUPP.
  *
  * user.*      like the file's data; only of regular files and directories
- * trusted.*   CAP_SYS_ADMIN
- * security.*  read by anyone, written with CAP_SYS_ADMIN; security.capability is
+ * trusted.*   CAP_SYS_ADMIN, and not in a container with maps of ids
+ * security.*  read by anyone, written with the same; security.capability is
  *             refused, since exec gives no capabilities by file
  */
 #include "fs/internal.h"
@@ -35,9 +35,10 @@ static bool is_prefix(const char *s)
 	return !strcmp(s, "trusted.") || !strcmp(s, "security.") || !strcmp(s, "user.");
 }
 
-static int xattr_permission(struct inode *i, const char *name, bool write)
+static int xattr_permission(const struct usermap *map, struct inode *i, const char *name,
+			    bool write)
 {
-	if (has_prefix(name, "trusted.") && !inode_may(i, CAP_SYS_ADMIN))
+	if (has_prefix(name, "trusted.") && !inode_may_unmapped(i, CAP_SYS_ADMIN))
 		return write ? -EPERM : -ENODATA;
 	if (is_prefix(name))
 		return -EINVAL;
@@ -46,14 +47,14 @@ static int xattr_permission(struct inode *i, const char *name, bool write)
 	if (!strcmp(name, "security.capability"))
 		return write ? -EOPNOTSUPP : -ENODATA;
 	if (has_prefix(name, "security."))
-		return !write || inode_may(i, CAP_SYS_ADMIN) ? 0 : -EPERM;
+		return !write || inode_may_unmapped(i, CAP_SYS_ADMIN) ? 0 : -EPERM;
 	if (!has_prefix(name, "user."))
 		return -EOPNOTSUPP;
 	if (!S_ISREG(i->mode) && !S_ISDIR(i->mode))
 		return write ? -EPERM : -ENODATA;
-	if (write && S_ISDIR(i->mode) && (i->mode & S_ISVTX) && !inode_owner_or_capable(i))
+	if (write && S_ISDIR(i->mode) && (i->mode & S_ISVTX) && !inode_owner_or_capable(map, i))
 		return -EPERM;
-	return inode_permission(i, write ? MAY_WRITE : MAY_READ);
+	return inode_permission(map, i, write ? MAY_WRITE : MAY_READ);
 }
 
 static s64 xattr_set(struct inode *i, struct xattr_call *c)
@@ -123,7 +124,7 @@ static s64 xattr_on(const struct path *p, struct xattr_call *c)
 	int err = write ? mount_want_write(p->mount) : 0;
 
 	if (!err && c->what != XATTR_LIST)
-		err = xattr_permission(i, c->name, write);
+		err = xattr_permission(p->mount->usermap, i, c->name, write);
 	if (err)
 		return err;
 	if (c->what == XATTR_SET)

@@ -40,7 +40,7 @@ int xattr_memory_list(struct inode *i, char *buf, size_t size, size_t *len)
 	for (struct xattr *x = i->private; x; x = x->next) {
 		size_t n = strlen(x->name) + 1;
 
-		if (!strncmp(x->name, "trusted.", 8) && !inode_may(i, CAP_SYS_ADMIN))
+		if (!strncmp(x->name, "trusted.", 8) && !inode_may_unmapped(i, CAP_SYS_ADMIN))
 			continue;
 		if (size && done + n > size)
 			return -ERANGE;

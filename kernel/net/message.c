@@ -46,10 +46,13 @@ static int take_files(struct ancillary *a, const s32 *fd, u64 n)
 }
 
 /* One may speak for oneself, or with the right capability for others (man 7 unix). */
-static int take_cred(struct ancillary *a, const struct ucred *c)
+static int take_cred(struct ancillary *a, const struct ucred *given)
 {
 	const struct cred *mine = current->cred;
+	struct ucred id = { given->pid, uid_given(given->uid), gid_given(given->gid) }, *c = &id;
 
+	if (c->uid == ID_NONE || c->gid == ID_NONE)
+		return -EINVAL;
 	if (c->pid != (s32)current->process->pid && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	if (c->uid != mine->uid && c->uid != mine->euid && c->uid != mine->suid &&
@@ -163,6 +166,8 @@ int control_to_user(struct msghdr_user *h, struct ancillary *a, bool cloexec, u3
 		struct ucred c = a->cred;
 		if (a->pids != current->owner->pids)
 			c.pid = 0; /* the sender cannot be named here */
+		c.uid = uid_shown(c.uid);
+		c.gid = gid_shown(c.gid);
 		err = put_one(h, &at, SCM_CREDENTIALS, &c, sizeof(c), out_flags);
 	}
 	if (!err && a->file_count)

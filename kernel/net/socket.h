@@ -44,7 +44,7 @@ struct sockaddr_any {
 
 struct ucred {
 	s32 pid;
-	u32 uid, gid;
+	u32 uid, gid; /* global in the kernel */
 };
 
 /* What goes along with bytes: open files (SCM_RIGHTS) and who sent them. */

@@ -519,6 +519,10 @@ static int get_option(struct socket *s, int option, u8 *out)
 		return timeout_to_user(s->send_timeout, out);
 	case SO_PEERCRED:
 		s->ops->peer_cred(s, &cred);
+		if (cred.uid != ID_NONE) { /* else there is no peer */
+			cred.uid = uid_shown(cred.uid);
+			cred.gid = gid_shown(cred.gid);
+		}
 		memcpy(out, &cred, sizeof(cred));
 		return sizeof(cred);
 	case SO_LINGER:

@@ -101,7 +101,8 @@ static int path_make(const char *path, struct inode **out)
 	if (err)
 		return err == -EEXIST ? -EADDRINUSE : err;
 	dir = parent.dentry->inode;
-	err = dir->ops->mknod ? dir->ops->mknod(dir, d, S_IFSOCK | (0777 & ~current->fs->umask), 0)
+	err = dir->ops->mknod ? dir->ops->mknod(parent.mount->usermap, dir, d,
+						S_IFSOCK | (0777 & ~current->fs->umask), 0)
 			      : -EPERM;
 	if (!err)
 		*out = inode_get(d->inode);
@@ -160,7 +161,7 @@ static int path_find(const struct sockaddr_any *a, u32 length, struct unix_socke
 	if (err)
 		return err;
 	i = p.dentry->inode;
-	err = inode_permission(i, MAY_WRITE);
+	err = inode_permission(p.mount->usermap, i, MAY_WRITE);
 	if (!err && !S_ISSOCK(i->mode))
 		err = -ECONNREFUSED;
 	if (!err) {

@@ -67,11 +67,17 @@ static struct pid_table *clone_table(const struct clone_request *r)
 	return r->into ? r->into : current->process->pids;
 }
 
+static struct cred *clone_cred(const struct clone_request *r)
+{
+	return r->cred ? r->cred : current->cred;
+}
+
 static int clone_charge(const struct clone_request *r)
 {
 	struct owner *o = clone_table(r)->owner;
-	u32 uid = current->cred->uid;
-	bool limited = uid && !capable(CAP_SYS_RESOURCE) && !capable(CAP_SYS_ADMIN);
+	u32 uid = clone_cred(r)->uid;
+	bool limited =
+		!owner_is_root(o, uid) && !capable(CAP_SYS_RESOURCE) && !capable(CAP_SYS_ADMIN);
 	int err;
 
 	current->nproc_exceeded = false;
@@ -88,7 +94,7 @@ static void clone_uncharge(const struct clone_request *r)
 {
 	struct owner *o = clone_table(r)->owner;
 
-	user_uncharge(o, current->cred->uid);
+	user_uncharge(o, clone_cred(r)->uid);
 	uncharge(o->account, RES_PIDS, 1);
 }
 
@@ -212,7 +218,7 @@ static int clone_parts(const struct clone_request *r, struct task *t, const stru
 {
 	int err = clone_files(r, t);
 
-	t->cred = cred_get(current->cred);
+	t->cred = cred_get(clone_cred(r));
 	if (!err)
 		err = clone_fs(r, t);
 	if (!err)
@@ -349,7 +355,7 @@ static int clone_publish(const struct clone_request *r, struct task *t)
 		signal_kill_process(p); /* born into a container that ends */
 	spin_unlock(&tree_lock);
 	t->pids_account = account_get(p->pids->owner->account);
-	t->counted_uid = current->cred->uid;
+	t->counted_uid = clone_cred(r)->uid;
 	return 0;
 }
 

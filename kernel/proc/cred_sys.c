@@ -5,6 +5,8 @@
  *
  * Credentials are replaced as a whole: copy, change the copy, cred_commit().
  * Each thread has its own, as on Linux; it is libc that changes all of them.
+ * Ids are translated where they come in and go out; one that does not exist in
+ * the container is -EINVAL.
  */
 #include "proc/cred_sys.h"
 #include "arch/x86/uaccess.h"
@@ -62,10 +64,16 @@ s64 cred_commit(struct cred *c)
 
 /* --- what a change of user ids does to capabilities (man 7 capabilities) --- */
 
+static u32 root_uid(void)
+{
+	return usermap_root_uid(current->owner->usermap);
+}
+
 static void caps_after_setuid(struct cred *c, const struct cred *old)
 {
-	bool was_root = !old->uid || !old->euid || !old->suid;
-	bool is_root = !c->uid || !c->euid || !c->suid;
+	u32 root = root_uid();
+	bool was_root = old->uid == root || old->euid == root || old->suid == root;
+	bool is_root = c->uid == root || c->euid == root || c->suid == root;
 
 	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
 		return;
@@ -74,9 +82,9 @@ static void caps_after_setuid(struct cred *c, const struct cred *old)
 			c->cap_permitted = c->cap_effective = 0;
 		c->cap_ambient = 0;
 	}
-	if (!old->euid && c->euid)
+	if (old->euid == root && c->euid != root)
 		c->cap_effective = 0;
-	if (old->euid && !c->euid)
+	if (old->euid != root && c->euid == root)
 		c->cap_effective = c->cap_permitted;
 }
 
@@ -86,12 +94,41 @@ static void caps_after_setuid(struct cred *c, const struct cred *old)
 
 static void caps_after_setfsuid(struct cred *c, const struct cred *old)
 {
+	u32 root = root_uid();
+
 	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
 		return;
-	if (!old->fsuid && c->fsuid)
+	if (old->fsuid == root && c->fsuid != root)
 		c->cap_effective &= ~CAPS_OF_FILES;
-	if (old->fsuid && !c->fsuid)
+	if (old->fsuid != root && c->fsuid == root)
 		c->cap_effective |= c->cap_permitted & CAPS_OF_FILES;
+}
+
+/* --- what comes in --- */
+
+/* NO_ID stays what it is. */
+static int uids_given(u32 *id[], unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (*id[i] == NO_ID)
+			continue;
+		*id[i] = uid_given(*id[i]);
+		if (*id[i] == NO_ID)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int gids_given(u32 *id[], unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (*id[i] == NO_ID)
+			continue;
+		*id[i] = gid_given(*id[i]);
+		if (*id[i] == NO_ID)
+			return -EINVAL;
+	}
+	return 0;
 }
 
 /* --- user ids --- */
@@ -130,6 +167,7 @@ s64 sys_setuid(u32 uid)
 {
 	const struct cred *old = current->cred;
 
+	uid = uid_given(uid);
 	if (uid == NO_ID)
 		return -EINVAL;
 	if (capable(CAP_SETUID))
@@ -142,9 +180,12 @@ s64 sys_setuid(u32 uid)
 s64 sys_setreuid(u32 ruid, u32 euid)
 {
 	const struct cred *old = current->cred;
-	u32 effective = euid == NO_ID ? old->euid : euid;
 	bool privileged = capable(CAP_SETUID);
+	u32 effective;
 
+	if (uids_given((u32 *[]){ &ruid, &euid }, 2))
+		return -EINVAL;
+	effective = euid == NO_ID ? old->euid : euid;
 	if (ruid != NO_ID && ruid != old->uid && ruid != old->euid && !privileged)
 		return -EPERM;
 	if (euid != NO_ID && !uid_is_one_of(euid, old) && !privileged)
@@ -158,6 +199,8 @@ s64 sys_setresuid(u32 ruid, u32 euid, u32 suid)
 {
 	const struct cred *old = current->cred;
 
+	if (uids_given((u32 *[]){ &ruid, &euid, &suid }, 3))
+		return -EINVAL;
 	if (!capable(CAP_SETUID) && ((ruid != NO_ID && !uid_is_one_of(ruid, old)) ||
 				     (euid != NO_ID && !uid_is_one_of(euid, old)) ||
 				     (suid != NO_ID && !uid_is_one_of(suid, old))))
@@ -168,11 +211,12 @@ s64 sys_setresuid(u32 ruid, u32 euid, u32 suid)
 s64 sys_setfsuid(u32 uid)
 {
 	const struct cred *old = current->cred;
-	u32 before = old->fsuid;
+	u32 before = uid_shown(old->fsuid);
 	struct cred *c;
 
-	if (uid == NO_ID || uid == before || !(uid_is_one_of(uid, old) || capable(CAP_SETUID)) ||
-	    cred_copy(old, &c))
+	uid = uid_given(uid);
+	if (uid == NO_ID || uid == old->fsuid ||
+	    !(uid_is_one_of(uid, old) || capable(CAP_SETUID)) || cred_copy(old, &c))
 		return before;
 	c->fsuid = uid;
 	caps_after_setfsuid(c, old);
@@ -203,6 +247,7 @@ s64 sys_setgid(u32 gid)
 {
 	const struct cred *old = current->cred;
 
+	gid = gid_given(gid);
 	if (gid == NO_ID)
 		return -EINVAL;
 	if (capable(CAP_SETGID))
@@ -215,9 +260,12 @@ s64 sys_setgid(u32 gid)
 s64 sys_setregid(u32 rgid, u32 egid)
 {
 	const struct cred *old = current->cred;
-	u32 effective = egid == NO_ID ? old->egid : egid;
 	bool privileged = capable(CAP_SETGID);
+	u32 effective;
 
+	if (gids_given((u32 *[]){ &rgid, &egid }, 2))
+		return -EINVAL;
+	effective = egid == NO_ID ? old->egid : egid;
 	if (rgid != NO_ID && rgid != old->gid && rgid != old->egid && !privileged)
 		return -EPERM;
 	if (egid != NO_ID && !gid_is_one_of(egid, old) && !privileged)
@@ -231,6 +279,8 @@ s64 sys_setresgid(u32 rgid, u32 egid, u32 sgid)
 {
 	const struct cred *old = current->cred;
 
+	if (gids_given((u32 *[]){ &rgid, &egid, &sgid }, 3))
+		return -EINVAL;
 	if (!capable(CAP_SETGID) && ((rgid != NO_ID && !gid_is_one_of(rgid, old)) ||
 				     (egid != NO_ID && !gid_is_one_of(egid, old)) ||
 				     (sgid != NO_ID && !gid_is_one_of(sgid, old))))
@@ -241,11 +291,12 @@ s64 sys_setresgid(u32 rgid, u32 egid, u32 sgid)
 s64 sys_setfsgid(u32 gid)
 {
 	const struct cred *old = current->cred;
-	u32 before = old->fsgid;
+	u32 before = gid_shown(old->fsgid);
 	struct cred *c;
 
-	if (gid == NO_ID || gid == before || !(gid_is_one_of(gid, old) || capable(CAP_SETGID)) ||
-	    cred_copy(old, &c))
+	gid = gid_given(gid);
+	if (gid == NO_ID || gid == old->fsgid ||
+	    !(gid_is_one_of(gid, old) || capable(CAP_SETGID)) || cred_copy(old, &c))
 		return before;
 	c->fsgid = gid;
 	cred_commit(c);
@@ -256,22 +307,22 @@ s64 sys_setfsgid(u32 gid)
 
 s64 sys_getuid(void)
 {
-	return current->cred->uid;
+	return uid_shown(current->cred->uid);
 }
 
 s64 sys_geteuid(void)
 {
-	return current->cred->euid;
+	return uid_shown(current->cred->euid);
 }
 
 s64 sys_getgid(void)
 {
-	return current->cred->gid;
+	return gid_shown(current->cred->gid);
 }
 
 s64 sys_getegid(void)
 {
-	return current->cred->egid;
+	return gid_shown(current->cred->egid);
 }
 
 static s64 three_to_user(uaddr_t a, u32 x, uaddr_t b, u32 y, uaddr_t c, u32 z)
@@ -283,14 +334,14 @@ s64 sys_getresuid(uaddr_t r, uaddr_t e, uaddr_t s)
 {
 	const struct cred *c = current->cred;
 
-	return three_to_user(r, c->uid, e, c->euid, s, c->suid);
+	return three_to_user(r, uid_shown(c->uid), e, uid_shown(c->euid), s, uid_shown(c->suid));
 }
 
 s64 sys_getresgid(uaddr_t r, uaddr_t e, uaddr_t s)
 {
 	const struct cred *c = current->cred;
 
-	return three_to_user(r, c->gid, e, c->egid, s, c->sgid);
+	return three_to_user(r, gid_shown(c->gid), e, gid_shown(c->egid), s, gid_shown(c->sgid));
 }
 
 /* --- supplementary groups --- */
@@ -306,36 +357,12 @@ s64 sys_getgroups(int size, uaddr_t list)
 		return n;
 	if (n > (u32)size)
 		return -EINVAL;
-	if (n && copy_to_user(list, g->gid, n * sizeof(u32)))
-		return -EFAULT;
+	for (u32 i = 0; i < n; i++) {
+		u32 id = gid_shown(g->gid[i]);
+		if (put_user(list + i * sizeof(id), &id))
+			return -EFAULT;
+	}
 	return n;
-}
-
-/* Heap sort: no recursion, no memory, and no bad case that a user could send. */
-static void gids_sift(u32 *v, u32 at, u32 n)
-{
-	for (u32 child; (child = 2 * at + 1) < n; at = child) {
-		u32 t;
-		if (child + 1 < n && v[child + 1] > v[child])
-			child++;
-		if (v[at] >= v[child])
-			return;
-		t = v[at];
-		v[at] = v[child];
-		v[child] = t;
-	}
-}
-
-static void gids_sort(u32 *v, u32 n)
-{
-	for (u32 i = n / 2; i-- > 0;)
-		gids_sift(v, i, n);
-	for (u32 end = n; end > 1;) {
-		u32 t = v[0];
-		v[0] = v[--end];
-		v[end] = t;
-		gids_sift(v, 0, end);
-	}
 }
 
 static int groups_from_user(struct group_list **out, u32 n, uaddr_t list)
@@ -352,13 +379,15 @@ static int groups_from_user(struct group_list **out, u32 n, uaddr_t list)
 		kfree(g);
 		return -EFAULT;
 	}
-	for (u32 i = 0; i < n; i++)
+	for (u32 i = 0; i < n; i++) {
+		g->gid[i] = gid_given(g->gid[i]);
 		if (g->gid[i] == NO_ID) {
 			kfree(g);
 			return -EINVAL;
 		}
-	gids_sort(g->gid, n);
+	}
 	g->count = n;
+	group_list_sort(g);
 	ref_init(&g->refs, 1);
 	*out = g;
 	return 0;

@@ -41,7 +41,7 @@ static int exec_may(const struct path *p)
 		return -ELOOP;
 	if (!S_ISREG(i->mode) || p->mount->flags & MS_NOEXEC)
 		return -EACCES;
-	return inode_permission(i, MAY_EXEC);
+	return inode_permission(p->mount->usermap, i, MAY_EXEC);
 }
 
 int exec_open(int dirfd, const char *name, int flags, struct file **out)

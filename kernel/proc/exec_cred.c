@@ -23,27 +23,30 @@ static bool set_id_honoured(const struct exec *x)
 static void apply_set_id(const struct exec *x, struct cred *c)
 {
 	const struct inode *i = x->file->inode;
+	const struct usermap *map = x->file->path.mount->usermap;
 	u32 mode = READ_ONCE(i->mode);
 
-	if (!(mode & (S_ISUID | S_ISGID)) || !set_id_honoured(x))
+	/* Of users and groups that do not exist here, the bits mean nothing. */
+	if (!(mode & (S_ISUID | S_ISGID)) || !set_id_honoured(x) || !inode_ids_exist(map, i))
 		return;
 	if (mode & S_ISUID)
-		c->euid = i->uid;
+		c->euid = uid_to_global(map, i->uid);
 	if ((mode & (S_ISGID | 0010)) == (S_ISGID | 0010))
-		c->egid = i->gid;
+		c->egid = gid_to_global(map, i->gid);
 }
 
 static void apply_capabilities(struct cred *c, bool set_id)
 {
 	bool root = !(c->securebits & SECBIT_NOROOT);
+	u32 root_uid = usermap_root_uid(current->owner->usermap);
 	u64 file = 0;
 	bool file_effective = false;
 
 	if (set_id)
 		c->cap_ambient = 0;
-	if (root && (c->uid == 0 || c->euid == 0)) {
+	if (root && (c->uid == root_uid || c->euid == root_uid)) {
 		file = c->cap_bounding | c->cap_inheritable;
-		file_effective = c->euid == 0;
+		file_effective = c->euid == root_uid;
 	}
 	c->cap_permitted = (c->cap_inheritable & file) | (file & c->cap_bounding) | c->cap_ambient;
 	c->cap_effective = file_effective ? c->cap_permitted : c->cap_ambient;
@@ -90,10 +93,11 @@ int exec_compute_cred(struct exec *x)
 	c.suid = c.fsuid = c.euid;
 	c.sgid = c.fsgid = c.egid;
 	c.securebits &= ~SECBIT_KEEP_CAPS;
-	x->secure =
-		set_id || c.euid != c.uid || c.egid != c.gid ||
-		(c.uid && (c.cap_effective & ~c.cap_ambient || c.cap_permitted & ~c.cap_ambient));
+	x->secure = set_id || c.euid != c.uid || c.egid != c.gid ||
+		    (!owner_is_root(current->owner, c.uid) &&
+		     (c.cap_effective & ~c.cap_ambient || c.cap_permitted & ~c.cap_ambient));
 	x->keep_dumpable =
-		c.euid == c.uid && c.egid == c.gid && !inode_permission(x->file->inode, MAY_READ);
+		c.euid == c.uid && c.egid == c.gid &&
+		!inode_permission(x->file->path.mount->usermap, x->file->inode, MAY_READ);
 	return cred_same(&c, old) ? 0 : cred_take(x, &c);
 }

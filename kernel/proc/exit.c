@@ -40,7 +40,7 @@ static void notify_info(struct siginfo *i, struct process *child, int sig, int c
 		process_cpu_time(child, &u, &s);
 	*i = (struct siginfo){ .signo = sig, .code = code };
 	i->child.pid = process_pid_in(child, child->parent->pids);
-	i->child.uid = child->leader->cred->uid;
+	i->child.uid = uid_shown_by(child->parent->pids->owner->usermap, child->leader->cred->uid);
 	i->child.utime = u / CLOCK_TICK;
 	i->child.stime = s / CLOCK_TICK;
 	switch (code) {

@@ -257,7 +257,8 @@ static int move_check(const struct process *p)
 	return current_is_session_leader() && READ_ONCE(p->session->tty) ? -EBUSY : 0;
 }
 
-static int places_push(struct process *p)
+/* inside: who it will be there. */
+static int places_push(struct process *p, struct cred *inside)
 {
 	struct way_back *back = kmalloc(sizeof(*back), KM_ZERO | KM_ACCOUNT);
 	struct pid_place *old = NULL;
@@ -273,11 +274,20 @@ static int places_push(struct process *p)
 		*old = p->outer;
 	}
 	back->cred = cred_get(current->cred);
+	back->inside = cred_get(inside);
 	back->fs = fs_context_get(current->fs);
 	spin_lock(&tree_lock);
 	p->outer = (struct pid_place){ p->pids, p->pid, old, back };
 	spin_unlock(&tree_lock);
 	return 0;
+}
+
+static void way_back_free(struct way_back *back)
+{
+	cred_put(back->cred);
+	cred_put(back->inside);
+	fs_context_put(back->fs);
+	kfree(back);
 }
 
 /* What is left of the uppermost place. Its group has been dealt with. */
@@ -290,9 +300,7 @@ static void places_pop(struct process *p)
 	p->outer = below ? *below : (struct pid_place){ 0 };
 	spin_unlock(&tree_lock);
 	kfree(below);
-	cred_put(back->cred);
-	fs_context_put(back->fs);
-	kfree(back);
+	way_back_free(back);
 }
 
 void process_forget_way_back(struct process *p)
@@ -306,30 +314,29 @@ void process_forget_way_back(struct process *p)
 		o->back = NULL;
 		group_stay_away(back->group);
 		spin_unlock(&tree_lock);
-		cred_put(back->cred);
-		fs_context_put(back->fs);
-		kfree(back);
+		way_back_free(back);
 	}
 }
 
 /*
- * current counts in the container of t from now on. The containers above both count it already:
- * so it can always go back up.
+ * current counts in the container of t from now on, for its user there. The containers above both
+ * count it already: so it can always go back up.
  */
-static int task_recount(struct pid_table *t, bool down)
+static int task_recount(struct pid_table *t, bool down, u32 uid)
 {
 	struct account *from = current->pids_account, *to = t->owner->account;
 	int err = down ? charge_below(to, from, RES_PIDS, 1) : 0;
 
 	if (err)
 		return err;
-	err = user_charge(t->owner, current->counted_uid, RLIM_INFINITY);
+	err = user_charge(t->owner, uid, RLIM_INFINITY);
 	if (err) {
 		if (down)
 			uncharge_below(to, from, RES_PIDS, 1);
 		return err;
 	}
 	user_uncharge(current->owner, current->counted_uid);
+	current->counted_uid = uid;
 	if (!down)
 		uncharge_below(from, to, RES_PIDS, 1);
 	current->pids_account = account_get(to);
@@ -384,14 +391,14 @@ static int container_admit(struct process *p, struct pid_table *t)
 }
 
 /* One more entry on top, with a place in t for p. The entry of where it lived names p only. */
-static int enter_prepare(struct process *p, struct pid_table *t, u32 *pid)
+static int enter_prepare(struct process *p, struct pid_table *t, struct cred *cred, u32 *pid)
 {
 	int err = pid_create(t, 0, PID_TASK, current, pid);
 
 	if (err)
 		return err;
 	pid_attach(t, *pid, PID_PROCESS, p);
-	err = places_push(p);
+	err = places_push(p, cred);
 	if (err) {
 		pid_detach(t, *pid, PID_PROCESS);
 		pid_detach(t, *pid, PID_TASK);
@@ -405,24 +412,29 @@ int process_enter(struct pid_table *t, struct fs_context *fs)
 	struct container *old = p->container;
 	struct process_group *g;
 	struct session *s;
+	struct cred *cred;
 	u32 pid;
 	int err = move_check(p);
 
 	if (err)
 		return err;
-	err = session_create(t->owner, &s, &g);
+	err = cred_translate(current->cred, current->owner, t->owner, &cred);
 	if (err)
 		return err;
+	err = session_create(t->owner, &s, &g);
+	if (err)
+		goto put_cred;
 	err = container_admit(p, t);
 	if (err)
 		goto destroy_session;
-	err = enter_prepare(p, t, &pid);
+	err = enter_prepare(p, t, cred, &pid);
 	if (err)
 		goto refuse;
-	err = task_recount(t, true);
+	err = task_recount(t, true, cred->uid);
 	if (err)
 		goto free_place;
 	pid_detach(p->pids, p->pid, PID_TASK);
+	cred_install(cred); /* what it may do outside ends before it is inside */
 	spin_lock(&tree_lock);
 	list_remove(&p->table_node);
 	p->outer.back->group = group_go_away(p);
@@ -442,6 +454,8 @@ refuse:
 	container_left(p, t->container);
 destroy_session:
 	session_destroy_unused(s, g);
+put_cred:
+	cred_put(cred);
 	return err;
 }
 
@@ -451,7 +465,7 @@ static int leave_prepare(struct process *p)
 	struct pid_place *to = &p->outer;
 	int err;
 
-	if (!to->back || to->back->cred != current->cred)
+	if (!to->back || to->back->inside != current->cred)
 		return -EPERM;
 	err = move_check(p);
 	if (err)
@@ -459,7 +473,7 @@ static int leave_prepare(struct process *p)
 	err = container_admit(p, to->table);
 	if (err)
 		return err;
-	err = task_recount(to->table, false);
+	err = task_recount(to->table, false, to->back->cred->uid);
 	if (err)
 		container_left(p, to->table->container);
 	return err;
@@ -488,6 +502,7 @@ int process_leave(void)
 	pid_detach(inner, inner_pid, PID_TASK);
 	pid_detach(inner, inner_pid, PID_PROCESS);
 	process_settle_outside_lock(fs_context_get(p->outer.back->fs));
+	cred_install(cred_get(p->outer.back->cred));
 	places_pop(p);
 	processes_release(&dead);
 	container_left(p, old);

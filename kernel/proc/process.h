@@ -126,8 +126,9 @@ struct pid_place {
 /* What leave_container gives back to one that joined by itself. */
 struct way_back {
 	struct process_group *group; /* counted; keeps its id while it waits (group->away) */
-	struct cred *cred;	     /* counted: if it still is current's, ids never changed */
-	struct fs_context *fs;	     /* counted */
+	struct cred *cred;	     /* counted: what it had */
+	struct cred *inside; /* counted: what it got; if it still is current's, ids never changed */
+	struct fs_context *fs; /* counted */
 };
 
 struct process {
@@ -218,7 +219,8 @@ struct clone_request {
 	struct pid_table *into; /* born there (cfork); NULL: where current lives */
 	struct fs_context
 		*fs; /* with into: the child's root and cwd; the child takes its own reference */
-	u32 set_tid; /* 0: any */
+	struct cred *cred; /* with into: who the child is there; it takes its own reference */
+	u32 set_tid;	   /* 0: any */
 };
 /* The child's pid as its parent knows it, or -EAGAIN, -ENOMEM, -EINVAL, ... */
 s64 process_clone(const struct clone_request *r, const struct trapframe *frame);

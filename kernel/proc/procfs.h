@@ -31,6 +31,12 @@ int procfs_show_stat(void *object, struct text *out);
 int procfs_show_status(void *object, struct text *out);
 int procfs_show_statm(void *object, struct text *out);
 
+/* procfs_usermap.c; m: NULL: the host's */
+void procfs_print_usermap(const struct usermap *m, bool groups, struct text *out);
+int procfs_show_uid_map(void *object, struct text *out);
+int procfs_show_gid_map(void *object, struct text *out);
+int procfs_show_setgroups(void *object, struct text *out);
+
 /* procfs_memory.c */
 int procfs_open_private(void *object, bool write); /* -EACCES: may not look into its memory */
 int procfs_show_cmdline(void *object, struct text *out);

@@ -146,11 +146,12 @@ static const char *state_words(char letter)
 
 static void print_cred(const struct cred *c, struct text *out)
 {
-	text_printf(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid,
-		    c->fsuid, c->gid, c->egid, c->sgid, c->fsgid);
+	text_printf(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", uid_shown(c->uid),
+		    uid_shown(c->euid), uid_shown(c->suid), uid_shown(c->fsuid), gid_shown(c->gid),
+		    gid_shown(c->egid), gid_shown(c->sgid), gid_shown(c->fsgid));
 	text_printf(out, "Groups:\t");
 	for (u32 i = 0; c->groups && i < c->groups->count; i++)
-		text_printf(out, "%u ", c->groups->gid[i]);
+		text_printf(out, "%u ", gid_shown(c->groups->gid[i]));
 	text_printf(out, "\n");
 }
 

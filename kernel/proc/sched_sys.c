@@ -125,7 +125,7 @@ static int prio_for_each(int which, int who, prio_fn fn, int nice, int *result)
 		prio_of_group(who, fn, nice, result);
 		return 0;
 	case PRIO_USER:
-		prio_of_user(who ? (u32)who : current->cred->uid, fn, nice, result);
+		prio_of_user(who ? uid_given(who) : current->cred->uid, fn, nice, result);
 		return 0;
 	}
 	return -EINVAL;

@@ -259,10 +259,20 @@ void signal_init_info(struct siginfo *i, int sig, int code)
 	i->kill.uid = current->cred->uid;
 }
 
-/* The sender's pid as the receiver knows it: 0 for one from outside. */
+/* The sender as the receiver knows him: pid 0 and perhaps a user who is nobody, from outside. */
 static void info_for(struct siginfo *i, const struct process *target)
 {
 	i->kill.pid = process_pid_in(current->process, target->pids);
+	i->kill.uid = uid_shown_by(target->pids->owner->usermap, current->cred->uid);
+}
+
+/* What the sender says of himself, in the receiver's terms. */
+static void queued_info_for(struct siginfo *i, const struct process *target)
+{
+	const struct usermap *map = target->pids->owner->usermap;
+
+	if (unlikely(map != current->owner->usermap) && i->code == SI_QUEUE)
+		i->kill.uid = uid_shown_by(map, uid_given(i->kill.uid));
 }
 
 /* One target of kill(2): -EPERM, or 0. sig 0 only asks. */
@@ -367,8 +377,12 @@ static int kill_task(int tgid, int tid, int sig, struct siginfo *info)
 	else if (!signal_may(t->process, sig))
 		err = -EPERM;
 	else if (sig) {
-		if (info->code <= 0)
+		if (info->code == SI_TKILL) {
 			info_for(info, t->process);
+		} else if (info->code <= 0) {
+			info->kill.pid = process_pid_in(current->process, t->process->pids);
+			queued_info_for(info, t->process);
+		}
 		err = signal_send_task(t, sig, info);
 	}
 	task_put(t);
@@ -417,6 +431,7 @@ s64 sys_rt_sigqueueinfo(int pid, int sig, uaddr_t uinfo)
 	err = pid > 0 ? process_find(pid, &p) : -ESRCH;
 	if (err)
 		return err;
+	queued_info_for(&info, p);
 	if (!signal_may(p, sig))
 		err = -EPERM;
 	else if (sig)

@@ -7,6 +7,7 @@
  * Lock: one for all buckets, held for a few instructions.
  */
 #include "proc/user.h"
+#include "core/cred.h"
 #include "core/errno.h"
 #include "lib/hash.h"
 #include "mm/slab.h"
@@ -43,7 +44,7 @@ int user_charge(struct owner *o, u32 uid, u64 limit)
 	struct user *u;
 	int err = 0;
 
-	if (!uid)
+	if (owner_is_root(o, uid))
 		return 0;
 	spin_lock(&user_lock);
 	u = user_find(o, uid);
@@ -69,7 +70,7 @@ void user_uncharge(struct owner *o, u32 uid)
 {
 	struct user *u;
 
-	if (!uid)
+	if (owner_is_root(o, uid))
 		return;
 	spin_lock(&user_lock);
 	u = user_find(o, uid);
@@ -86,7 +87,7 @@ bool user_exceeds(struct owner *o, u32 uid, u64 limit)
 	struct user *u;
 	bool exceeds;
 
-	if (!uid)
+	if (owner_is_root(o, uid))
 		return false;
 	spin_lock(&user_lock);
 	u = user_find(o, uid);

@@ -227,7 +227,7 @@ static int waitid_info_to_user(uaddr_t to, const struct wait_report *w)
 		i.signo = SIGCHLD;
 		i.code = w->code;
 		i.child.pid = w->pid;
-		i.child.uid = w->uid;
+		i.child.uid = uid_shown(w->uid);
 		if (w->code == CLD_EXITED)
 			i.child.status = w->status >> 8 & 0xff;
 		else if (w->code == CLD_STOPPED)

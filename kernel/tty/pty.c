@@ -186,7 +186,7 @@ static int pty_create(struct owner *owner, struct pty **out)
 		goto free_pty;
 	p->owner = owner_get(owner);
 	p->slave.owner = owner;
-	p->uid = current->cred->fsuid;
+	p->uid = owner == current->owner ? current->cred->fsuid : usermap_root_uid(owner->usermap);
 	p->locked = true;
 	p->master_open = true;
 	waitq_init(&p->readable);
@@ -536,7 +536,10 @@ static void pts_node_owner(void *object, u32 *uid, u32 *gid)
 	struct pty *p = object;
 
 	*uid = READ_ONCE(p->uid);
-	*gid = 5; /* tty, as devpts's gid=5 */
+	/* tty, as devpts's gid=5; where that does not exist, root's */
+	*gid = gid_to_global(p->owner->usermap, 5);
+	if (*gid == ID_NONE)
+		*gid = usermap_root_gid(p->owner->usermap);
 }
 
 static void pts_node_set_owner(void *object, u32 uid)

@@ -192,6 +192,21 @@ t 'ctool inside sees itself only' 0 '*container *: *1 used*' sh -c "ctool run --
 t 'a container inside a container' 0 '1 inner' ctool run --rm "$R" /busybox sh -c \
 	'/ctool create /in /busybox && /ctool run --rm --name inner /in /busybox sh -c "echo \$\$ \$(hostname)"'
 
+# --- users who are others outside
+
+t 'users' 0 '0 0*0 *100000 *65536*0 *100000 *65536' ctool run --rm --uid-map 0:100000:65536 "$R" /busybox sh -c \
+	'echo $(/busybox id -u) $(/busybox id -g); /busybox cat /proc/self/uid_map /proc/self/gid_map'
+t 'their files' 0 '*0 0 /mine*0 0 /*' ctool run --rm --uid-map 0:100000:65536 "$R" /busybox sh -c \
+	'>/mine; /busybox stat -c "%u %g %n" /mine /proc; /busybox rm /mine'
+t 'users and groups, as one of them' 0 '1000 7*1000 *5000 *1*0 *200000 *10' ctool run --rm --uid-map 0:100000:10 \
+	--uid-map=1000:5000:1 --gid-map 0:200000:10 -u 1000:7 "$R" /busybox sh -c \
+	'echo $(/busybox id -u) $(/busybox id -g); /busybox tail -n 1 /proc/self/uid_map; /busybox cat /proc/self/gid_map'
+t 'another program there' 0 '0*9' sh -c "ctool run --detach --name users --uid-map 0:100000:10 $R /busybox sleep 1000 >/dev/null
+	ctool exec users /busybox id -u; ctool exec -u 9 users /busybox id -u"
+t 'a user who does not exist there' 125 'ctool: exec: user 10:10: Invalid argument' ctool exec -u 10 users /busybox id
+t 'too late for a map' 125 'ctool: set: uid_map: *busy' ctool set users 'uid_map=0 0 1'
+t 'remove it' 0 '' ctool rm -f users
+
 # --- the CPU
 
 t 'CPU options' 0 '*200*150000 100000*0*prio*' sh -c "ctool run --detach --name cpu --weight 200 --cpus 1.5 \
@@ -211,6 +226,8 @@ t 'no command' 125 'ctool: no command*' ctool
 t 'unknown command' 125 'ctool: no such command: frob*' ctool frob
 t 'bad weight' 125 'ctool: run: --weight: 0: not a weight*' ctool run --weight 0 "$R"
 t 'no such CPU' 125 'ctool: run: cpuset.cpus: not a value of it: 64' ctool run --cpuset 64 "$R"
+t 'bad map' 125 'ctool: run: --uid-map: 0:5: not INSIDE:OUTSIDE:COUNT*' ctool run --uid-map 0:5 "$R"
+t 'map that overlaps' 125 'ctool: run: uid_map: not a value of it: *' ctool run --uid-map 0:5:2 --uid-map 1:9:1 "$R"
 t 'bad size' 125 'ctool: run: -m: 5X: not a size*' ctool run -m 5X "$R"
 t 'unknown container' 125 'ctool: pause: no such container: nobody' ctool pause nobody
 t 'help' 0 'usage: ctool run*example:*' ctool run --help

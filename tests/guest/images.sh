@@ -184,6 +184,13 @@ for bad in 0 -1 x; do
 	t "--inodes $bad" 125 'ctool: run: --inodes: *: not a number of files*' ctool run --inodes "$bad" base
 done
 
+# --- users who are others outside: files hold the ids of inside
+
+t 'users of an image' 0 "0 0${NL}5 6" ctool run --name users --uid-map 0:100000:65536 base sh -c \
+	'>/new; chown 5:6 /new; stat -c "%u %g" /etc /new'
+t 'and of one made of that' 0 "5 6${NL}0${NL}5 6" sh -c 'ctool commit users theirs && ctool run --rm theirs stat -c "%u %g" /new
+	ctool run --rm --uid-map 0:300000:10 theirs sh -c "id -u; stat -c \"%u %g\" /new"'
+
 # --- inside a container
 
 t 'images are the host'"'"'s' 0 '*only the host*base: images are for*' ctool run --rm host sh -c 'ctool images; ctool run base; true'

@@ -8,7 +8,7 @@ HOST_TEST_DIR := build/tests/host
 HOST_TEST_OBJ := build/tests/obj
 HOST_TEST_SRC := $(filter-out tests/host/cowfs_%,$(wildcard tests/host/*_test.c))
 HOST_TESTS = $(HOST_TEST_SRC:tests/host/%.c=$(HOST_TEST_DIR)/%) $(COWFS_TESTS)
-HOST_TEST_CORE := account cred mutex owner rcu rwmutex spinlock time wait work
+HOST_TEST_CORE := account cred mutex owner usermap rcu rwmutex spinlock time wait work
 HOST_TEST_KERNEL := $(wildcard kernel/lib/*.c) $(HOST_TEST_CORE:%=kernel/core/%.c)
 HOST_TEST_PARTS := $(HOST_TEST_KERNEL:%.c=$(HOST_TEST_OBJ)/%.o) $(HOST_TEST_OBJ)/tests/host/machine.o
 

@@ -145,6 +145,10 @@ for v in "--cpus 0" "--cpus x" "--cpus 1.5x" "--cpus -1" "--weight 0" "--weight 
 	# shellcheck disable=SC2086
 	refused "run: ${v% *}: ${v#* }: not a*" run $v /x
 done
+for v in "--uid-map 0" "--uid-map 0:1" "--uid-map 0:1:0" "--uid-map 0:1:x" "--gid-map 0:1:2:3" "--gid-map -1:0:1" "--gid-map :0:1"; do
+	# shellcheck disable=SC2086
+	refused "run: ${v% *}: ${v#* }: not INSIDE:OUTSIDE:COUNT*" run $v /x
+done
 refused 'set: too few arguments*' set c1
 for k in cpu.weight =5 ../c2/cpu.weight=5 .=5 a/b=5; do
 	refused "set: $k: not KEY=VALUE*" set c1 "$k"

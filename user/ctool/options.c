@@ -203,6 +203,53 @@ static const char *set_sched(struct request *r, const char *value)
 	return "not a policy (rr, fair, prio, lottery or manager)";
 }
 
+/* INSIDE:OUTSIDE:COUNT, one line more of the control file `file`; the kernel looks at the numbers.
+ */
+static const char *map_add(struct request *r, const char *file, const char *value)
+{
+	size_t n = strlen(file);
+	uint64_t inside, outside, count;
+	char *copy = must(strdup(value)), *second = strchr(copy, ':'), *third;
+	char *line;
+	bool good;
+
+	third = second ? strchr(second + 1, ':') : NULL;
+	if (third) {
+		*second++ = '\0';
+		*third++ = '\0';
+	}
+	good = third && !number_parse(copy, 0, UINT32_MAX, &inside) &&
+	       !number_parse(second, 0, UINT32_MAX, &outside) &&
+	       !number_parse(third, 1, UINT32_MAX, &count);
+	free(copy);
+	if (!good)
+		return "not INSIDE:OUTSIDE:COUNT (such as 0:100000:65536)";
+	line = text("%llu %llu %llu", (unsigned long long)inside, (unsigned long long)outside,
+		    (unsigned long long)count);
+	for (size_t i = 0; i < r->settings.count; i++) {
+		char **s = &r->settings.v[i];
+
+		if (!strncmp(*s, file, n) && (*s)[n] == '=') {
+			*s = text("%s\n%s", *s, line);
+			free(line);
+			return NULL;
+		}
+	}
+	setting_add(r, file, line);
+	free(line);
+	return NULL;
+}
+
+static const char *set_uid_map(struct request *r, const char *value)
+{
+	return map_add(r, "uid_map", value);
+}
+
+static const char *set_gid_map(struct request *r, const char *value)
+{
+	return map_add(r, "gid_map", value);
+}
+
 static const char *set_env(struct request *r, const char *value)
 {
 	const char *equals = strchr(value, '=');
@@ -355,6 +402,8 @@ static const struct option options[] = {
 	{0, "weight", "N", set_weight, "its share among its siblings (1 to 10000; 100)", OPTIONS_NEW},
 	{0, "cpuset", "LIST", set_cpuset, "on these CPUs only, such as 0-2,5", OPTIONS_NEW},
 	{0, "sched", "POLICY", set_sched, "rr, fair, prio, lottery or manager", OPTIONS_NEW},
+	{0, "uid-map", "IN:OUT:N", set_uid_map, "its users IN and up are OUT and up here (repeatable)", OPTIONS_NEW},
+	{0, "gid-map", "IN:OUT:N", set_gid_map, "the same of groups (default as --uid-map)", OPTIONS_NEW},
 	{0, "console", "vcN", set_console, "give it the virtual console N", OPTIONS_NEW},
 	{0, "deny", "CALL[,CALL...]", set_deny, "refuse system calls (CALL=ACTION: see syscalls.deny)", OPTIONS_NEW},
 	{0, "on-limit", "errno|kill", set_on_limit, "what a limit does: an error, or the end of all", OPTIONS_NEW},

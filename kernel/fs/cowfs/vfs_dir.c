@@ -15,13 +15,11 @@
 /* --- making --- */
 
 /* Owner and mode of what current makes in dir. */
-static struct cow_new new_in(const struct inode *dir, u32 mode)
+static struct cow_new new_in(const struct usermap *map, const struct inode *dir, u32 mode)
 {
-	struct cow_new n = { .mode = mode, .uid = current->cred->fsuid, .now = cowfs_now() };
+	struct inode_owner o = inode_new_owner(map, dir, mode);
 
-	n.gid = current->cred->fsgid;
-	inode_new_owner(dir, &n.mode, &n.gid);
-	return n;
+	return (struct cow_new){ .mode = o.mode, .uid = o.uid, .gid = o.gid, .now = cowfs_now() };
 }
 
 /* d: its name; NULL: it has none (O_TMPFILE), and *out is the inode. */
@@ -53,39 +51,41 @@ static int make(struct inode *dir, struct dentry *d, const struct cow_new *n, st
 	return 0;
 }
 
-static int cowfs_create(struct inode *dir, struct dentry *d, u32 mode)
+static int cowfs_create(const struct usermap *map, struct inode *dir, struct dentry *d, u32 mode)
 {
-	struct cow_new n = new_in(dir, mode);
+	struct cow_new n = new_in(map, dir, mode);
 
 	return make(dir, d, &n, NULL);
 }
 
-static int cowfs_mkdir(struct inode *dir, struct dentry *d, u32 mode)
+static int cowfs_mkdir(const struct usermap *map, struct inode *dir, struct dentry *d, u32 mode)
 {
-	struct cow_new n = new_in(dir, S_IFDIR | (mode & ~S_IFMT));
+	struct cow_new n = new_in(map, dir, S_IFDIR | (mode & ~S_IFMT));
 
 	return make(dir, d, &n, NULL);
 }
 
-static int cowfs_mknod(struct inode *dir, struct dentry *d, u32 mode, u64 rdev)
+static int cowfs_mknod(const struct usermap *map, struct inode *dir, struct dentry *d, u32 mode,
+		       u64 rdev)
 {
-	struct cow_new n = new_in(dir, mode);
+	struct cow_new n = new_in(map, dir, mode);
 
 	n.rdev = rdev;
 	return make(dir, d, &n, NULL);
 }
 
-static int cowfs_symlink(struct inode *dir, struct dentry *d, const char *target)
+static int cowfs_symlink(const struct usermap *map, struct inode *dir, struct dentry *d,
+			 const char *target)
 {
-	struct cow_new n = new_in(dir, S_IFLNK | 0777);
+	struct cow_new n = new_in(map, dir, S_IFLNK | 0777);
 
 	n.link = target;
 	return make(dir, d, &n, NULL);
 }
 
-static int cowfs_tmpfile(struct inode *dir, u32 mode, struct inode **out)
+static int cowfs_tmpfile(const struct usermap *map, struct inode *dir, u32 mode, struct inode **out)
 {
-	struct cow_new n = new_in(dir, mode);
+	struct cow_new n = new_in(map, dir, mode);
 
 	return make(dir, NULL, &n, out);
 }

@@ -374,7 +374,7 @@ int cowfs_listxattr(struct inode *i, char *buf, size_t size, size_t *len)
 	if (!names)
 		return -ENOMEM;
 	err = cow_xattr_list(core_of(i), names, *len, len);
-	if (!err && !inode_may(i, CAP_SYS_ADMIN))
+	if (!err && !inode_may_unmapped(i, CAP_SYS_ADMIN))
 		*len = list_filter(names, *len);
 	if (!err && size && *len > size)
 		err = -ERANGE;
