@@ -124,7 +124,7 @@ t 'cp in' 0 'in 640 0' sh -c 'echo in >$W/i; chmod 640 $W/i; chown 7 $W/i; ctool
 t 'a directory into a directory' 0 'dir link' sh -c 'mkdir $W/to; rm -f $W/x; ctool cp c:/new $W/to; cd $W/to/new; rm -f hard i; echo *'
 t 'what is in it' 0 'dir' sh -c 'ctool cp c:/new/. $W/to2; cd $W/to2; rm -f hard i link; echo *'
 t 'one running' 0 'f' sh -c 'ctool cp live:/root $W/r && ls $W/r'
-t 'one in a directory' 0 'one' sh -c 'ctool cp $W/one d:/ && ctool cp d:one - 2>/dev/null; cat $W/d/one'
+t 'one in a directory' 0 "one${NL}one" sh -c 'ctool cp $W/one d:/ && ctool cp d:one - | tar t && cat $W/d/one'
 t 'from one to another' 0 'one' sh -c 'ctool cp d:/one c:/one && ctool cp c:one $W/1 && cat $W/1'
 t 'links in a container lead nowhere else' 0 'kept' sh -c 'mkdir $W/host; echo kept >$W/host/f
 	ctool run --name evil base sh -c "ln -s $W/host /abs; ln -s ../../../../$W/host /rel; mkdir -p /$W/host; ln -s $W/host/f /file"
@@ -138,7 +138,21 @@ t 'set-user-id does not come out' 0 '755' sh -c 'ctool run --rm --name s --detac
 t 'not there' 125 'ctool: cp: /nix: No such file or directory' ctool cp c:/nix "$W"
 t 'neither' 125 'ctool: cp: neither a nor b is CONT:PATH' ctool cp a b
 t 'no such container' 125 'ctool: cp: no such container: nobody' ctool cp nobody:/x "$W"
-t 'no archives' 125 'ctool: cp: -: archives*' ctool cp c:/etc -
+t 'an archive out' 0 "x/ x/dir/ x/f x/link" sh -c 'mkdir -p $W/x/dir; echo f >$W/x/f; ln -s f $W/x/link; ctool cp $W/x c:/
+	echo $(ctool cp c:/x/ - | tar t | sort)'
+t 'of what is in a directory' 0 "./ ./dir/ ./f ./link" sh -c 'echo $(ctool cp c:/x/. - | tar t | sort)'
+t 'of a link' 0 '*link -> f' sh -c 'ctool cp c:/x/link - | tar tv'
+t 'of what begins with a dash' 0 '*-x' sh -c 'echo >$W/-x; ctool cp $W/-x c:/; ctool cp c:/-x - | tar t'
+t 'of what is not there' 125 'ctool: cp: /nix: No such file or directory' ctool cp c:/nix/y -
+t 'an archive in' 0 'f link 0 4711' sh -c 'chown 7 $W/x/f; chmod 4711 $W/x/f; tar c -C $W/x f link | ctool cp - c:/root &&
+	ctool cp c:/root/. - | tar x -C $W/to && cd $W/to && echo f $(basename link) $(stat -c "%u %a" f)'
+t 'an archive has no way out' 0 'canary' sh -c 'mkdir -p $W/evil/e; echo canary >$W/canary; ln -s $W $W/evil/e/link
+	tar c -C $W/evil e | ctool cp - c:/; rm $W/evil/e/link; mkdir $W/evil/e/link; echo evil >$W/evil/e/link/canary
+	tar c -C $W/evil e/link/canary | ctool cp - c:/; echo evil >$W/evil/up; (cd $W/evil/e; tar c ../up 2>/dev/null) | ctool cp - c:/e
+	ctool cp $W/canary c:/e/link/canary 2>/dev/null; cat $W/canary'
+t 'into what is no directory' 125 'ctool: cp: /x/f: Not a directory' sh -c 'tar c -C $W one | ctool cp - c:/x/f'
+t 'what is no archive' 125 '*' sh -c 'ctool cp - c:/ <$W/one'
+t 'from - to -' 125 'ctool: cp: neither - nor - is CONT:PATH' ctool cp - -
 
 # --- limits
 

@@ -140,7 +140,7 @@ refused 'build: */Buildfile: No such file or directory' build -t x "$work/root"
 refused 'rmi: / is not on cowfs*' rmi x
 refused 'cp: neither a nor b is CONT:PATH' cp a b
 refused 'cp: no such container: nobody' cp nobody:/x /y
-refused 'cp: -: archives*' cp web:/x -
+refused 'cp: neither - nor a is CONT:PATH' cp - a
 for v in "--cpus 0" "--cpus x" "--cpus 1.5x" "--cpus -1" "--weight 0" "--weight 10001" "--weight x" "--cpuset a" "--sched cfs"; do
 	# shellcheck disable=SC2086
 	refused "run: ${v% *}: ${v#* }: not a*" run $v /x

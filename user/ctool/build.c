@@ -214,26 +214,14 @@ static int child_status(pid_t pid)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* busybox's tar, which has the draft as its root, so that no name in the archive leads elsewhere.
- */
-static void become_tar(const char *place, int archive, bool packed)
-{
-	char *args[] = { "tar", packed ? "-xzpf" : "-xpf", "-", NULL }, *env[] = { NULL };
-	int tar = open("/bin/busybox", O_RDONLY);
-
-	if (tar < 0 || dup2(archive, STDIN_FILENO) < 0 || chdir(place) || chroot(".") || chdir("/"))
-		_exit(EXIT_NOEXEC);
-	syscall(SYS_execveat, tar, "", args, env, AT_EMPTY_PATH);
-	_exit(EXIT_NOEXEC);
-}
-
 static int step_import(struct build *b, const struct step *s)
 {
 	char *path = *s->words.v[0] == '/' ? text("%s", s->words.v[0])
 					   : text("%s/%s", b->context, s->words.v[0]);
 	int fd = open(path, O_RDONLY | O_CLOEXEC), status;
+	char *args[] = { "tar", "-xpf", "-", NULL };
+	struct tar t = { .directory = "/", .args = args };
 	unsigned char magic[2] = { 0 };
-	pid_t pid;
 
 	if (fd < 0)
 		return wrong(s, "IMPORT: %s: %s", path, strerror(errno));
@@ -243,13 +231,12 @@ static int step_import(struct build *b, const struct step *s)
 	status = begin_empty(b);
 	if (status)
 		return status;
-	pid = fork();
-	if (pid == 0)
-		become_tar(b->place, fd, magic[0] == 0x1f && magic[1] == 0x8b);
+	if (magic[0] == 0x1f && magic[1] == 0x8b)
+		args[1] = "-xzpf";
+	t.root = b->place;
+	t.input = fd;
+	status = tar_run(&t);
 	close(fd);
-	if (pid < 0)
-		return fail_errno(errno, "fork");
-	status = child_status(pid);
 	return status ? wrong(s, "IMPORT: %s: tar ended with status %d", s->words.v[0], status) : 0;
 }
 

@@ -8,7 +8,7 @@
  * volume, mounted for as long as it takes, or its directory, reached without following links.
  *
  * What comes out of a container is plain: set-user-id bits are dropped, devices are refused. The
- * owner is who writes, as with docker cp.
+ * owner is who writes, as with docker cp. With "-" tar reads or writes instead of one of the two.
  */
 #include "ctool.h"
 
@@ -44,7 +44,7 @@ static int open_unlinked(const char *path)
 }
 
 /* The process is in `root` from now on, for good. */
-static int enter(const char *root)
+int place_enter(const char *root)
 {
 	int dir;
 
@@ -63,7 +63,7 @@ static int send_side(const struct copy_end *from, int fd)
 {
 	static char where[PATH_MAX];
 	static struct link l;
-	int err = enter(from->root);
+	int err = place_enter(from->root);
 
 	if (err)
 		return err;
@@ -97,7 +97,7 @@ static int receive_side(const struct copy_end *from, const struct copy_end *to, 
 	static struct link l;
 	struct link_message m;
 	bool begun = false;
-	int err = enter(to->root), got;
+	int err = place_enter(to->root), got;
 
 	if (err)
 		return err;
@@ -210,14 +210,68 @@ static bool means_contents(const char *path)
 	return !strcmp(path, ".") || (n >= 2 && !strcmp(path + n - 2, "/."));
 }
 
+/* --- archives --- */
+
+/* What stands at `at`, by its name there, as an archive to standard output. */
+static int archive_out(const struct copy_end *at)
+{
+	char *path = must(strdup(at->path)), *name;
+	size_t n = strlen(path);
+
+	if (isatty(STDOUT_FILENO))
+		return fail("an archive is not written to a terminal");
+	while (n && path[n - 1] == '/')
+		path[--n] = '\0';
+	name = strrchr(path, '/');
+	if (!name || at->contents) {
+		char *args[] = { "tar", "-cf", "-", ".", NULL };
+
+		return tar_run(&(struct tar){
+			.root = at->root, .directory = n ? path : "/", .input = -1, .args = args });
+	}
+	*name++ = '\0';
+	char *args[] = { "tar", "-cf", "-", "--", name, NULL };
+	return tar_run(&(struct tar){ .root = at->root,
+				      .directory = *path ? path : "/",
+				      .name = name,
+				      .input = -1,
+				      .args = args });
+}
+
+/* The files of the archive at standard input into the directory `at`; theirs is who calls. */
+static int archive_in(const struct copy_end *at)
+{
+	char *args[] = { "tar", "-xpof", "-", NULL };
+
+	return tar_run(&(struct tar){
+		.root = at->root, .directory = at->path, .input = -1, .args = args });
+}
+
+static int cp_archive(const char *from, const char *to)
+{
+	bool out = !strcmp(to, "-");
+	const char *operand = out ? from : to;
+	struct place p;
+	int status;
+
+	if (!path_inside(operand))
+		return fail("neither %s nor %s is CONT:PATH", from, to);
+	status = place_find(operand, &p);
+	p.end.contents = means_contents(p.end.path);
+	if (!status)
+		status = out ? archive_out(&p.end) : archive_in(&p.end);
+	if (p.mounted)
+		volume_unmount(p.mounted);
+	return status ? EXIT_CTOOL : 0;
+}
+
 int do_cp(struct request *r)
 {
 	struct place from, to = { .mounted = NULL };
 	int status;
 
 	if (!strcmp(r->operands[0], "-") || !strcmp(r->operands[1], "-"))
-		return fail("-: archives are not read or written here (try: tar c FILES | ctool "
-			    "exec CONT tar x)");
+		return cp_archive(r->operands[0], r->operands[1]);
 	if (!path_inside(r->operands[0]) && !path_inside(r->operands[1]))
 		return fail("neither %s nor %s is CONT:PATH", r->operands[0], r->operands[1]);
 	status = place_find(r->operands[0], &from);

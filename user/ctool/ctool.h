@@ -260,6 +260,16 @@ struct copy_end {
 	bool contents; /* of SRC: what is in the directory, not itself */
 };
 int copy_tree(const struct copy_end *from, const struct copy_end *to);
+int place_enter(const char *root); /* for good; an exit status after the message */
+
+/* tar with `root` as its root (tar.c). */
+struct tar {
+	const char *root, *directory;
+	const char *name;  /* must be there; or NULL */
+	int input;	   /* its standard input, or -1: as it is */
+	char *const *args; /* of busybox: "tar", ... */
+};
+int tar_run(const struct tar *t); /* its exit status; EXIT_CTOOL after the message */
 
 /* Runs what `r` says in a new container and waits: its exit status (run.c). */
 int run_once(struct request *r, const char *root);

@@ -107,8 +107,8 @@ const struct command commands[] = {
 	{.name = "diff", .handler = do_diff, .usage = "CONT",
 	 .summary = "which files were added (A), changed (C), deleted (D) since it was made",
 	 .example = "ctool diff c1", .least = 1, .most = 1},
-	{.name = "cp", .handler = do_cp, .usage = "CONT:PATH DST  |  SRC CONT:PATH",
-	 .summary = "copy a file or a directory out of a container or into it (DIR/. : what is in DIR)",
+	{.name = "cp", .handler = do_cp, .usage = "CONT:PATH DST|-  |  SRC|- CONT:PATH",
+	 .summary = "copy a file or a directory out of a container or into it (DIR/. : what is in DIR; - : a tar archive)",
 	 .example = "ctool cp c1:/etc/passwd /tmp", .least = 2, .most = 2},
 	{.name = NULL},
 };
