@@ -109,6 +109,10 @@ t 'diff of what is not there' 125 'ctool: diff: no such container: nobody' ctool
 t 'an image in use' 125 'ctool: rmi: base is in use by c (ctool rm first)' ctool rmi base
 t 'an image that is not there' 125 'ctool: rmi: no such image: nix *' ctool rmi nix
 t 'rmi cannot name another volume' 125 'ctool: rmi: not a name*' ctool rmi ../root
+t 'of a directory that was moved, what is in it' 0 "A /moved${NL}A /moved/deep${NL}A /moved/deep/dir${NL}A /moved/deep/dir/changed${NL}A /moved/deep/dir/file${NL}A /moved/link${NL}A /moved/new${NL}A /moved/new/f${NL}C /w${NL}D /w/tree" sh -c '
+	ctool run --name tree base sh -c "mkdir -p /w/tree/deep/dir; cd /w/tree; echo 1 >deep/dir/file; echo 2 >deep/dir/changed; ln -s / link" &&
+	ctool commit tree treeimage && ctool run --name mover treeimage sh -c "mv /w/tree /moved; cd /moved; echo 3 >deep/dir/changed; mkdir new; >new/f" &&
+	ctool diff mover && ctool rm mover tree && ctool rmi treeimage'
 t 'a container in a directory' 125 '*is in a directory: only*' sh -c 'ctool create $W/d /bin/busybox && ctool run --name d $W/d /busybox true; ctool diff d'
 t 'commit of one' 125 '*is in a directory*' ctool commit d x
 t 'of host' 0 "C /root${NL}A /root/f" sh -c 'ctool run --name h host sh -c ">/root/f"; >/root/later; ctool diff h; rm /root/later; ctool rm h'
