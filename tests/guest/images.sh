@@ -109,6 +109,10 @@ t 'diff of what is not there' 125 'ctool: diff: no such container: nobody' ctool
 t 'an image in use' 125 'ctool: rmi: base is in use by c (ctool rm first)' ctool rmi base
 t 'an image that is not there' 125 'ctool: rmi: no such image: nix *' ctool rmi nix
 t 'rmi cannot name another volume' 125 'ctool: rmi: not a name*' ctool rmi ../root
+t 'of a directory that was moved, what is in it' 0 "A /moved${NL}A /moved/deep${NL}A /moved/deep/dir${NL}A /moved/deep/dir/changed${NL}A /moved/deep/dir/file${NL}A /moved/link${NL}A /moved/new${NL}A /moved/new/f${NL}C /w${NL}D /w/tree" sh -c '
+	ctool run --name tree base sh -c "mkdir -p /w/tree/deep/dir; cd /w/tree; echo 1 >deep/dir/file; echo 2 >deep/dir/changed; ln -s / link" &&
+	ctool commit tree treeimage && ctool run --name mover treeimage sh -c "mv /w/tree /moved; cd /moved; echo 3 >deep/dir/changed; mkdir new; >new/f" &&
+	ctool diff mover && ctool rm mover tree && ctool rmi treeimage'
 t 'a container in a directory' 125 '*is in a directory: only*' sh -c 'ctool create $W/d /bin/busybox && ctool run --name d $W/d /busybox true; ctool diff d'
 t 'commit of one' 125 '*is in a directory*' ctool commit d x
 t 'of host' 0 "C /root${NL}A /root/f" sh -c 'ctool run --name h host sh -c ">/root/f"; >/root/later; ctool diff h; rm /root/later; ctool rm h'
@@ -143,7 +147,7 @@ t 'an archive out' 0 "x/ x/dir/ x/f x/link" sh -c 'mkdir -p $W/x/dir; echo f >$W
 t 'of what is in a directory' 0 "./ ./dir/ ./f ./link" sh -c 'echo $(ctool cp c:/x/. - | tar t | sort)'
 t 'of a link' 0 '*link -> f' sh -c 'ctool cp c:/x/link - | tar tv'
 t 'of what begins with a dash' 0 '*-x' sh -c 'echo >$W/-x; ctool cp $W/-x c:/; ctool cp c:/-x - | tar t'
-t 'of what is not there' 125 'ctool: cp: /nix/y: No such file or directory' ctool cp c:/nix/y -
+t 'of what is not there' 125 'ctool: cp: /nix: No such file or directory' ctool cp c:/nix/y -
 t 'an archive in' 0 'f link 0 4711' sh -c 'chown 7 $W/x/f; chmod 4711 $W/x/f; tar c -C $W/x f link | ctool cp - c:/root &&
 	ctool cp c:/root/. - | tar x -C $W/to && cd $W/to && echo f $(basename link) $(stat -c "%u %a" f)'
 t 'an archive has no way out' 0 'canary' sh -c 'mkdir -p $W/evil/e; echo canary >$W/canary; ln -s $W $W/evil/e/link

@@ -6,15 +6,19 @@
  * there are differences (the control file `diff`). It tells them in no order, some twice, and some
  * inodes without a name: only then the volume is searched for theirs. As docker diff prints them:
  * A added, C changed, D deleted, by path; the directories that something is in
- * count as changed.
+ * count as changed, and what is in a directory that was added, which may only have been moved, as
+ * added.
  */
 #include "ctool.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct change {
 	char what;
@@ -56,6 +60,28 @@ static void add_line(char *line)
 	}
 	*to = '\0';
 	add(*line, ino, end + 1);
+}
+
+/* --- the volume --- */
+
+static char *place; /* where it is mounted, once somebody had to look */
+
+static int look_into(int id, const char *word)
+{
+	char *volume;
+	int status, err;
+
+	if (place)
+		return 0;
+	status = container_volume(id, word, &volume);
+	if (status)
+		return status;
+	err = volume_mount(volume, true, &place);
+	free(volume);
+	if (!err)
+		return 0;
+	place = NULL;
+	return disk_failed(err, word);
 }
 
 /* --- inodes without a name --- */
@@ -117,24 +143,16 @@ static int look(const char *path, const struct stat *st, int type, struct FTW *w
 
 static int find_names(int id, const char *word)
 {
-	char *volume, *place;
-	int status, err;
+	int status;
 
 	wanted = nameless();
 	if (!wanted)
 		return 0;
-	status = container_volume(id, word, &volume);
+	status = look_into(id, word);
 	if (status)
 		return status;
-	err = volume_mount(volume, true, &place);
-	free(volume);
-	if (err)
-		return disk_failed(err, word);
 	place_length = strlen(place);
-	if (nftw(place, look, 16, FTW_PHYS | FTW_MOUNT))
-		err = errno;
-	volume_unmount(place);
-	return err ? fail_errno(err, "%s", word) : 0;
+	return nftw(place, look, 16, FTW_PHYS | FTW_MOUNT) ? fail_errno(errno, "%s", word) : 0;
 }
 
 /* --- order --- */
@@ -205,6 +223,87 @@ static void add_directories(void)
 	join();
 }
 
+/* --- what is in directories that were added --- */
+
+/* A directory by its path in the volume; who is inside may put a link there meanwhile. */
+static int open_directory(const char *path)
+{
+	char *copy = must(strdup(path)), *rest = copy, *part;
+	int dir = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC), next;
+
+	while (dir >= 0 && (part = strsep(&rest, "/"))) {
+		if (!*part)
+			continue;
+		next = openat(dir, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		close(dir);
+		dir = next;
+	}
+	free(copy);
+	return dir;
+}
+
+/* Takes fd over. What goes while one looks is not told. 0 or an errno. */
+static int add_below(int fd, const char *path)
+{
+	DIR *d = fdopendir(fd);
+	struct dirent *e;
+	int err = 0;
+
+	if (!d) {
+		err = errno;
+		close(fd);
+		return err;
+	}
+	while (!err && (e = readdir(d))) {
+		char *name;
+		int next;
+
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		name = text("%s/%s", path, e->d_name);
+		add('A', e->d_ino, name);
+		next = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next >= 0)
+			err = add_below(next, name);
+		else if (errno != ENOTDIR && errno != ELOOP && errno != ENOENT)
+			err = errno;
+	}
+	closedir(d);
+	return err;
+}
+
+static bool is_below(const char *path, const char *directory)
+{
+	size_t n = strlen(directory);
+
+	return !strncmp(path, directory, n) && path[n] == '/';
+}
+
+/* The changes are in order, and so again afterwards. */
+static int add_contents(int id, const char *word)
+{
+	size_t count = change_count;
+	const char *done = NULL;
+	int status = 0, fd, err;
+
+	for (size_t i = 0; i < count && !status; i++) {
+		const char *path = changes[i].path;
+
+		if (changes[i].what != 'A' || (done && is_below(path, done)))
+			continue;
+		status = look_into(id, word);
+		fd = status ? -1 : open_directory(path);
+		if (fd < 0)
+			continue;
+		err = add_below(fd, path);
+		if (err)
+			status = fail_errno(err, "%s", path);
+		done = path;
+	}
+	join();
+	return status;
+}
+
 static void drop_nameless(void)
 {
 	size_t kept = 0;
@@ -213,6 +312,13 @@ static void drop_nameless(void)
 		if (changes[i].path)
 			changes[kept++] = changes[i];
 	change_count = kept;
+}
+
+static void print(void)
+{
+	for (size_t i = 0; i < change_count; i++)
+		if (strcmp(changes[i].path, "/") != 0)
+			printf("%c %s\n", changes[i].what, changes[i].path);
 }
 
 int do_diff(struct request *r)
@@ -235,13 +341,16 @@ int do_diff(struct request *r)
 	while ((line = strsep(&rest, "\n")))
 		add_line(line);
 	status = find_names(id, word);
-	if (status)
-		return status;
-	drop_nameless();
-	join();
-	add_directories();
-	for (size_t i = 0; i < change_count; i++)
-		if (strcmp(changes[i].path, "/") != 0)
-			printf("%c %s\n", changes[i].what, changes[i].path);
-	return 0;
+	if (!status) {
+		drop_nameless();
+		join();
+		status = add_contents(id, word);
+	}
+	if (!status) {
+		add_directories();
+		print();
+	}
+	if (place)
+		volume_unmount(place);
+	return status;
 }
