@@ -45,12 +45,8 @@ static void page_stats_of(const struct account *a, struct page_stats *s)
 	s->slab = m.slab >> PAGE_SHIFT;
 	s->tables = m.tables >> PAGE_SHIFT;
 	s->kernel_stacks = m.stacks >> PAGE_SHIFT;
-	if (available != INT64_MAX) {
-		s64 used = MAX(account_read(a, RES_MEMORY), (s64)0);
-
-		s->total = MIN(s->total, (u64)(available + used) >> PAGE_SHIFT);
-		s->free = MIN(s->free, (u64)available >> PAGE_SHIFT);
-	}
+	s->total = MIN(s->total, (u64)account_limit(a, RES_MEMORY) >> PAGE_SHIFT);
+	s->free = MIN(s->free, (u64)MAX(available, (s64)0) >> PAGE_SHIFT);
 }
 
 static int show_meminfo(void *object, struct text *t)
