@@ -12,6 +12,7 @@
 #include "scratch.h"
 #include "abi/container.h"
 #include <sys/mount.h>
+#include <sys/statfs.h>
 
 #define CFORK(cid)   ((pid_t)syscall(SYS_cfork, cid))
 #define CPAUSE(cid)  ((int)syscall(SYS_cpause, cid))
@@ -36,6 +37,20 @@ static TAP_UNUSED void world(void)
 	scratch();
 	for (size_t i = 0; i < COUNT(directories); i++)
 		REQUIRE(mkdir(directories[i], 0755) == 0);
+}
+
+#define COWFS_MAGIC 0x636f7766
+
+/* A scratch directory, and / on cowfs: what can be cloned. */
+static TAP_UNUSED void on_disk(void)
+{
+	struct statfs st;
+
+	if (!on_skerry())
+		SKIP("not on Skerry");
+	if (statfs("/", &st) || st.f_type != COWFS_MAGIC)
+		SKIP("/ is not on cowfs");
+	scratch();
 }
 
 static TAP_UNUSED struct container_spec spec_of(const char *root)

@@ -7,22 +7,14 @@
 #include "cont.h"
 #include "abi/cowfs.h"
 #include <sys/ioctl.h>
-#include <sys/statfs.h>
 
-#define COWFS_MAGIC 0x636f7766
-#define MIB	    (1l << 20)
+#define MIB (1l << 20)
 
 static int root = -1;
 
-static void on_disk(void)
+static void root_disk(void)
 {
-	struct statfs st;
-
-	if (!on_skerry())
-		SKIP("not on Skerry");
-	if (statfs("/", &st) || st.f_type != COWFS_MAGIC)
-		SKIP("/ is not on cowfs");
-	scratch();
+	on_disk();
 	root = OK(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
@@ -98,7 +90,7 @@ static void bytes(void)
 	struct statfs st;
 	pid_t pid;
 
-	on_disk();
+	root_disk();
 	int c = OK(spawn_with(NULL, CONTAINER_F_VIEW, MIB, 0));
 	EQ(number(c, "disk.max"), MIB);
 	EQ(number(c, "inodes.max"), -1L);
@@ -140,7 +132,7 @@ static void files(void)
 	char name[16];
 	pid_t pid;
 
-	on_disk();
+	root_disk();
 	int c = OK(spawn_with(NULL, CONTAINER_F_VIEW, 0, 4));
 	CFORKED(pid, c)
 	{
@@ -172,7 +164,7 @@ static void nested(void)
 {
 	pid_t pid;
 
-	on_disk();
+	root_disk();
 	int c = OK(spawn_with(NULL, CONTAINER_F_VIEW, 2 * MIB, 0));
 	CFORKED(pid, c)
 	{
@@ -213,7 +205,7 @@ static void directory(void)
 	struct statfs st;
 	pid_t pid;
 
-	on_disk();
+	root_disk();
 	OK(mkdir("r", 0755));
 	put("r/old", "", 0644);
 	EQ(fill_up("r/old", MIB), MIB);
@@ -270,7 +262,7 @@ static void bad_names(void)
 {
 	char name[301];
 
-	on_disk();
+	root_disk();
 	memset(name, 'n', 300);
 	name[300] = 0;
 	ERR(spawn_with("nix", CONTAINER_F_IMAGE, 0, 0), ENOENT);
@@ -294,7 +286,7 @@ static void roots(void)
 	struct container_spec s = spec_of("img");
 	pid_t pid;
 
-	on_disk();
+	root_disk();
 	OK(copy("root", "image.img", COWFS_FROZEN));
 	ERR(copy("root", "image.img", COWFS_FROZEN), EEXIST);
 	int before = volumes(), c = OK(spawn_with("img", CONTAINER_F_IMAGE, 0, 0));
@@ -351,7 +343,7 @@ static uint64_t blocks_free(void)
 
 static void all_comes_back(void)
 {
-	on_disk();
+	root_disk();
 	OK(copy("root", "image.img", COWFS_FROZEN));
 	uint64_t before = 0;
 	int had = volumes();
