@@ -35,7 +35,7 @@ ctool create /d /bin/busybox
 mkdir /source && echo bound >/source/x
 ctool run --name a -m 16M -p 9 --deny mkdir=EPERM,unlink=log -e A='b
 c' -d 10M img >/dev/null 2>&1 || true
-ctool run --name h --read-only -w /tmp -u 7 host true
+ctool run --name h --uid-map 0:100000:1000 --uid-map 5000:200000:5 --read-only -w /tmp -u 7 host true
 ctool run --detach --name d --hostname hd -v /source:/tmp:ro --cpus 0.5 /d /busybox sh -c '/busybox cat /tmp/x; /busybox hostname; exec /busybox sleep 1000'
 ctool run --rm --detach --name temporary host sleep 1000
 ctool run --name removed img true && ctool rm removed
@@ -63,6 +63,7 @@ check limits "$(cat pids.max memory.max disk.max | tr '\n' ' ')" '9 16777216 104
 check rules "$(cat syscalls.deny)" 'mkdir=EPERM unlink=log'
 [ "$(cat disk.current)" -gt 0 ]
 check image "$(ctool rmi img 2>&1)" 'ctool: rmi: img is in use by a (ctool rm first)'
+check users "$(tr -s ' \n' ' ' </sys/container/2/uid_map)" ' 0 100000 1000 5000 200000 5 '
 cd /sys/container/3
 check 'changed limits' "$(cat cpu.weight memory.max cpu.max | tr '\n' ' ')" '300 20971520 50000 100000 '
 ctool start d

@@ -70,10 +70,28 @@ static const char *const settings[][2] = {
 	{ "sched.log", "0" },
 };
 
+/* The maps of ids are written as a whole, or not at all. */
+static const char *const maps[] = { "uid_map", "gid_map" };
+#define MAP_OF_ALL "         0          0 4294967295"
+
+static void read_map(int id, const char *file, struct words *out)
+{
+	char *value = control_text(id, file), *setting;
+
+	if (value && strcmp(value, MAP_OF_ALL)) {
+		setting = text("%s=%s", file, value);
+		words_add(out, setting);
+		free(setting);
+	}
+	free(value);
+}
+
 /* All that the control files say beyond that, a line each. */
 static void read_settings(int id, struct words *out)
 {
 	memset(out, 0, sizeof *out);
+	for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
+		read_map(id, maps[i], out);
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
 		char *value = control_text(id, settings[i][0]), *line, *rest = value, *setting;
 
