@@ -13,6 +13,11 @@ struct container *container_first_child(struct container *c);
  * twice. */
 struct container *container_next_child(struct container *c, struct container *child);
 
+/* container_mounts.c: c->mounts and c->base, from its root on; 0, or an error and nothing is there.
+ */
+int container_make_mounts(struct container *c, const struct container_root *root, bool read_only);
+void container_drop_mounts(struct container *c);
+
 /* container_pause.c: c went into or out of PAUSED; who watches the states below is told. */
 void container_pause_changed_below(struct container *c);
 void container_park(void); /* the hook of proc */

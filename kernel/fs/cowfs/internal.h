@@ -3,7 +3,7 @@
  * internal.h - what the files of the core share. Bottom up:
  *
  *	sum.c      checksums, name hashes
- *	cache.c    blocks in memory (struct cow_buf), by address
+ *	cache.c    blocks in memory (struct cow_buf), by address;  writeout.c: dirty ones
  *	counts.c   reference counts, free blocks, allocation
  *	block.c    pointers: reading, making writable (copy on write), dropping, sharing;
  *	           what a block points to
@@ -121,7 +121,10 @@ void cow_buf_get(struct cow_buf *b);
  * Another one at that address (a damaged disk points there twice) stays. */
 void cow_buf_forget(struct cow_fs *fs, const struct cow_ptr *p);
 u64 cow_buf_csum(struct cow_buf *b); /* computes it if need be */
-/* The commit under way: all dirty blocks become sealed ones; they are written; they are clean. */
+/* Clean, or with the sum to be looked at: to the LRU. */
+void cow_buf_rest(struct cow_fs *fs, struct cow_buf *b);
+/* writeout.c. The commit under way: all dirty blocks become sealed ones; they are written; they are
+ * clean. */
 void cow_cache_seal(struct cow_fs *fs);
 void cow_cache_write(struct cow_fs *fs, struct cow_io *io);
 void cow_cache_commit_done(struct cow_fs *fs);
