@@ -268,11 +268,13 @@ static void root_read(paddr_t pa, unsigned width)
 	}
 }
 
+#define RSDP_SIGNATURE "RSD PTR "
+
 static bool rsdp_valid(const struct acpi_rsdp *r)
 {
 	u8 sum = 0;
 
-	if (memcmp(r->signature, "RSD PTR ", 8) != 0)
+	if (memcmp(r->signature, RSDP_SIGNATURE, 8) != 0)
 		return false;
 	for (unsigned i = 0; i < 20; i++)
 		sum += ((const u8 *)r)[i];
@@ -282,8 +284,11 @@ static bool rsdp_valid(const struct acpi_rsdp *r)
 /* 5.2.5.1: on a 16-byte boundary in the BIOS area. */
 static const struct acpi_rsdp *rsdp_scan(void)
 {
+	u64 signature;
+
+	memcpy(&signature, RSDP_SIGNATURE, sizeof(signature));
 	for (paddr_t pa = 0xe0000; pa < 0x100000; pa += 16)
-		if (rsdp_valid(phys_to_virt(pa)))
+		if (*(const u64 *)phys_to_virt(pa) == signature && rsdp_valid(phys_to_virt(pa)))
 			return phys_to_virt(pa);
 	return NULL;
 }
