@@ -467,8 +467,8 @@ static void hangup(void)
 		if (job == 0) {
 			close(master);
 			setpgid(0, 0);
-			WORD(2) = 1;
 			signal(SIGHUP, note);
+			WORD(2) = 1;
 			AWAIT(caught[SIGHUP] == 1);
 			WORD(3) = 1;
 			_exit(0);
