@@ -18,18 +18,6 @@ static void shared(void)
 	OK(mkdir("shared/closed", 0700));
 }
 
-static int plain_with_bind(const char *from)
-{
-	struct container_bind b = { (uintptr_t)from, (uintptr_t) "/in", 0, 0 };
-	struct container_spec s = spec_of("r");
-
-	s.binds = (uintptr_t)&b;
-	s.bind_count = 1;
-	int c = syscall(SYS_spawncont, &s, sizeof s);
-	REQUIRE(c > 0);
-	return c;
-}
-
 /* --- files of root outside, through a bind mount --- */
 
 static void writes_a_file_of_root(void)
