@@ -40,10 +40,19 @@ $(HOST_OBJ)/cowfs/%.o: %.c host/build.mk
 	$(HOST_CC) $(COWFS_TOOL_CFLAGS) -c -o $@ $<
 $(BUILD)/host/mkfs.cowfs: $(call cowfs_objs,host/cowfs/mkfs.c)
 $(BUILD)/host/fsck.cowfs: $(call cowfs_objs,host/cowfs/fsck.c)
-$(BUILD)/host/cowfs: $(call cowfs_objs,host/cowfs/cowfs.c host/cowfs/show.c host/cowfs/change.c)
+# `cowfs mount` is there if libfuse3 is
+FUSE_VERSION := $(shell pkg-config --modversion fuse3 2>/dev/null)
+COWFS_MOUNT := $(call cowfs_objs,$(addprefix host/cowfs/,$(if $(FUSE_VERSION),mount.c mount_ops.c,mount_none.c)))
+$(COWFS_MOUNT): COWFS_TOOL_CFLAGS += $(if $(FUSE_VERSION),$(shell pkg-config --cflags fuse3))
+FUSE_STAMP := $(HOST_OBJ)/fuse3-$(or $(FUSE_VERSION),none)
+$(FUSE_STAMP):
+	@mkdir -p $(@D)
+	@rm -f $(HOST_OBJ)/fuse3-* && touch $@
+$(BUILD)/host/cowfs: $(call cowfs_objs,host/cowfs/cowfs.c host/cowfs/show.c host/cowfs/change.c) $(COWFS_MOUNT) $(FUSE_STAMP)
+$(BUILD)/host/cowfs: COWFS_TOOL_LIBS := $(if $(FUSE_VERSION),$(shell pkg-config --libs fuse3))
 $(COWFS_TOOLS): $(COWFS_TOOL_PARTS)
 	@mkdir -p $(@D)
-	$(HOST_CC) -pthread -o $@ $^
+	$(HOST_CC) -pthread -o $@ $(filter %.o,$^) $(COWFS_TOOL_LIBS)
 
 # the image holds the programs without their debug sections; build/user/NAME has them for gdb
 $(BUILD)/image/%: $(BUILD)/user/%

@@ -12,10 +12,12 @@ struct arguments {
 	const char *image;
 	char **word; /* behind the image */
 	int words;
-	const char *volume; /* -v */
-	bool all;	    /* -R */
-	bool frozen;	    /* -r */
-	bool force;	    /* -f */
+	const char *volume;	   /* -v */
+	bool all;		   /* -R */
+	bool frozen;		   /* -r */
+	bool force;		   /* -f */
+	bool foreground;	   /* -f of mount */
+	const char *mount_options; /* -o */
 	const char *keep[KEEP_MAX];
 	unsigned keep_count;
 };
@@ -31,5 +33,6 @@ int command_put(const struct arguments *a);
 int command_unpack(const struct arguments *a);
 int command_clone(const struct arguments *a);
 int command_rm_volume(const struct arguments *a);
+int command_mount(const struct arguments *a); /* mount.c, or mount_none.c */
 
 #endif

@@ -49,6 +49,12 @@ static const struct command commands[] = {
 	  "cowfs clone -r build/disk.img root before", "r", 2, 2, command_clone },
 	{ "rm-volume", "IMAGE NAME...", "Deletes volumes.", "cowfs rm-volume build/disk.img before",
 	  "", 1, NO_END, command_rm_volume },
+	{ "mount", "[-f] [-o WORD,...] [-v VOLUME] IMAGE DIR",
+	  "Shows the volume's files at DIR, to be read and written, until 'fusermount3 -u DIR'.\n"
+	  "  -f              stays in the foreground, and says there what goes wrong\n"
+	  "  -o ro           only to be read: others may read the image as well\n"
+	  "  -o allow_other  for all users, whom modes and owners let in; else for you alone",
+	  "cowfs mount build/disk.img /mnt", "fo:v:", 1, 1, command_mount },
 };
 
 static void help_all(void) __noreturn;
@@ -94,7 +100,10 @@ static void parse_option(const struct command *c, struct arguments *a, int optio
 		a->frozen = true;
 		break;
 	case 'f':
-		a->force = true;
+		a->force = a->foreground = true;
+		break;
+	case 'o':
+		a->mount_options = optarg;
 		break;
 	case 'v':
 		a->volume = optarg;
@@ -115,7 +124,7 @@ static void parse_option(const struct command *c, struct arguments *a, int optio
 static int command_run(const struct command *c, int argc, char **argv)
 {
 	static const struct option longs[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
-	static struct arguments a = { .volume = "root" };
+	static struct arguments a = { .volume = "root", .mount_options = "" };
 	char *options = tool_format("%sh", c->options);
 	int option;
 

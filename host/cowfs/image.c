@@ -12,6 +12,8 @@
 #include "cowfs/tool.h"
 
 #define CACHED_MAX (32u << 10) /* blocks */
+#define LOCK_TRIES 40
+#define LOCK_SLEEP 50000 /* microseconds between them */
 
 static int lock_descriptor(struct image *m, const char *path, enum image_use use, bool create)
 {
@@ -21,6 +23,18 @@ static int lock_descriptor(struct image *m, const char *path, enum image_use use
 	if (m->borrowed)
 		return fd;
 	return open(path, flags | (create ? O_CREAT : 0), 0666);
+}
+
+/* A mount that has just ended writes for a moment yet (mount.c). */
+static int lock_take(int fd, enum image_use use)
+{
+	int err = flock(fd, (use == IMAGE_WRITE ? LOCK_EX : LOCK_SH) | LOCK_NB);
+
+	for (unsigned n = 0; err && errno == EWOULDBLOCK && n < LOCK_TRIES; n++) {
+		usleep(LOCK_SLEEP);
+		err = flock(fd, (use == IMAGE_WRITE ? LOCK_EX : LOCK_SH) | LOCK_NB);
+	}
+	return err;
 }
 
 void image_lock(struct image *m, const char *path, enum image_use use, bool create)
@@ -35,7 +49,7 @@ void image_lock(struct image *m, const char *path, enum image_use use, bool crea
 		tool_fail("cannot open the image '%s': %s", path, tool_error(errno));
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		tool_fail("'%s' is neither a file nor a block device", path);
-	if (!flock(m->lock, (use == IMAGE_WRITE ? LOCK_EX : LOCK_SH) | LOCK_NB))
+	if (!lock_take(m->lock, use))
 		return;
 	if (errno == EWOULDBLOCK)
 		tool_fail("'%s' is in use by a running ./run or another tool; end that first, or "

@@ -140,6 +140,9 @@ bool cow_volume_is_frozen(struct cow_volume *v);
 int cow_volume_info(struct cow_volume *v, struct cow_volume_info *out);
 /* The next volume in order of position; *pos 0 begins. -ENOENT: no more. */
 int cow_volume_next(struct cow_fs *fs, u64 *pos, struct cow_volume_info *out);
+/* What cow_space() said of the filesystem becomes what a volume may use of it: statfs(2)'s numbers.
+ */
+void cow_space_of_volume(struct cow_space *s, const struct cow_volume_info *v);
 int cow_volume_set_quota(struct cow_volume *v, u64 blocks, u64 inodes); /* 0: none */
 
 /*

@@ -501,7 +501,6 @@ static int cowfs_statfs(struct superblock *sb, struct kstatfs *st)
 	struct cowfs_super *s = cowfs_super_of(sb);
 	struct cow_volume_info *v = kmalloc(sizeof(*v), KM_ACCOUNT);
 	struct cow_space space;
-	u64 left;
 	int err = v ? cow_volume_info(s->volume, v) : -ENOMEM;
 
 	if (err) {
@@ -509,26 +508,15 @@ static int cowfs_statfs(struct superblock *sb, struct kstatfs *st)
 		return err;
 	}
 	cow_space(s->disk->fs, &space);
+	cow_space_of_volume(&space, v);
 	st->type = COWFS_MAGIC;
 	st->bsize = st->frsize = COW_BLOCK;
 	st->namelen = COW_NAME_MAX;
 	st->blocks = space.blocks;
 	st->bfree = space.free;
 	st->bavail = space.available;
-	st->files = v->inodes + space.inodes_free;
+	st->files = space.inodes;
 	st->ffree = space.inodes_free;
-	if (v->quota_blocks) {
-		left = v->quota_blocks - MIN(v->used_blocks, v->quota_blocks);
-		st->blocks = v->quota_blocks;
-		st->bfree = MIN(st->bfree, left);
-		st->bavail = MIN(st->bavail, left);
-	}
-	if (v->quota_inodes) {
-		left = v->inodes - MIN(v->base_inodes, v->inodes);
-		left = v->quota_inodes - MIN(left, v->quota_inodes);
-		st->ffree = MIN(st->ffree, left);
-		st->files = v->inodes + left;
-	}
 	statfs_account(s, v, st);
 	kfree(v);
 	return 0;

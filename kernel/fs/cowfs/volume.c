@@ -341,6 +341,25 @@ int cow_volume_info(struct cow_volume *v, struct cow_volume_info *out)
 	return err;
 }
 
+void cow_space_of_volume(struct cow_space *s, const struct cow_volume_info *v)
+{
+	u64 left;
+
+	s->inodes = v->inodes + s->inodes_free;
+	if (v->quota_blocks) {
+		left = v->quota_blocks - MIN(v->used_blocks, v->quota_blocks);
+		s->blocks = v->quota_blocks;
+		s->free = MIN(s->free, left);
+		s->available = MIN(s->available, left);
+	}
+	if (v->quota_inodes) {
+		left = v->inodes - MIN(v->base_inodes, v->inodes);
+		left = v->quota_inodes - MIN(left, v->quota_inodes);
+		s->inodes = v->inodes + left;
+		s->inodes_free = MIN(s->inodes_free, left);
+	}
+}
+
 int cow_volume_next(struct cow_fs *fs, u64 *pos, struct cow_volume_info *out)
 {
 	struct cow_volume *v = NULL;
