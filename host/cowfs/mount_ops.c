@@ -561,22 +561,52 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t 
 	reply_attributes(req, err, size, len);
 }
 
+/* Takes the names that only the superuser sees out of the list. */
+static size_t without_trusted(size_t len)
+{
+	size_t kept = 0, n;
+
+	for (size_t at = 0; at < len; at += n) {
+		n = strlen(attributes + at) + 1;
+		if (!strncmp(attributes + at, "trusted.", 8))
+			continue;
+		memmove(attributes + kept, attributes + at, n);
+		kept += n;
+	}
+	return kept;
+}
+
 static void op_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 {
-	size_t len, room = MIN(size, sizeof(attributes));
-	int err = cow_xattr_list(inode_of(req, id), attributes, room, &len);
+	size_t len;
+	int err = cow_xattr_list(inode_of(req, id), attributes, sizeof(attributes), &len);
 
+	if (!err && fuse_req_ctx(req)->uid)
+		len = without_trusted(len);
+	if (!err && size && len > size)
+		err = -ERANGE;
 	reply_attributes(req, err, size, len);
+}
+
+/* The others (system.*) would be lists of rights that nobody obeys. */
+static int name_check(const char *name)
+{
+	static const char *const spaces[] = { "user.", "trusted.", "security." };
+
+	for (size_t k = 0; k < ARRAY_SIZE(spaces); k++)
+		if (!strncmp(name, spaces[k], strlen(spaces[k])))
+			return name[strlen(spaces[k])] ? 0 : -EINVAL;
+	return -EOPNOTSUPP;
 }
 
 static void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name, const char *value,
 			size_t n, int flags)
 {
 	struct cow_time now;
-	int err = -EOPNOTSUPP; /* lists of access rights that nobody would obey */
+	int err = name_check(name);
 
 	cow_now(&now);
-	if (strncmp(name, "system.", 7))
+	if (!err)
 		err = cow_xattr_set(inode_of(req, id), name, value, n, flags, &now);
 	reply_error(req, err);
 }

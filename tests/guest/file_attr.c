@@ -161,7 +161,9 @@ static void running_program(void)
 	if (!pid) {
 		dup2(p[0], 0);
 		close(p[1]);
-		execl("./prog", "prog", "--wait", NULL);
+		do /* while it is open for writing below */
+			execl("./prog", "prog", "--wait", NULL);
+		while (errno == ETXTBSY);
 		_exit(99);
 	}
 	close(p[0]);
