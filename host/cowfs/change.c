@@ -61,6 +61,7 @@ int command_get(const struct arguments *a)
 	t = (struct tree){ .fs = m.fs, .volume = m.volume };
 	tree_get(&t, i, dest);
 	tool_progress_end();
+	links_clear(&t.links);
 	cow_inode_put(i);
 	image_close(&m);
 	return t.warnings ? 1 : 0;

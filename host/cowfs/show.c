@@ -119,7 +119,8 @@ static void print_directory(struct image *m, struct cow_inode *dir, const char *
 
 	if (err)
 		tool_fail("the directory '%s' cannot be read: %s", path, tool_error(err));
-	qsort(l.entry, l.count, sizeof(*l.entry), by_name);
+	if (l.count)
+		qsort(l.entry, l.count, sizeof(*l.entry), by_name);
 	for (size_t k = 0; k < l.count; k++) {
 		char *whole = tool_format("%s%s%s", path,
 					  *path && path[strlen(path) - 1] != '/' ? "/" : "",

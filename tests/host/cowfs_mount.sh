@@ -261,6 +261,21 @@ clean small.img 'a full image'
 cmp <(cowfs cat small.img again) <(head -c 3000000 large) >out 2>err
 ok $? 'what was written then is in it'
 
+# ---- a block that the disk got wrong ----
+mkfs.cowfs -s 16M bad.img && cowfs put bad.img data / && python3 - <<'END'
+block = open("data", "rb").read()[8192:12288]
+with open("bad.img", "r+b") as f:
+    at = f.read().index(block)
+    f.seek(at)
+    f.write(bytes([block[0] ^ 1]))
+END
+cowfs mount bad.img mnt
+cat mnt/data >out 2>err
+is "$? $(grep -c 'Input/output error' err) $(stat -c %s mnt/data)" '1 1 100000' 'a bad block is EIO, not the end of the file'
+cmp <(dd if=mnt/data bs=4096 skip=3 status=none) <(tail -c +12289 data) >out 2>err
+ok $? '... and what is behind it can be read'
+away bad.img
+
 # ---- a disk that takes no more ----
 mkdir tiny
 if [ -n "$root" ] && mount -t tmpfs -o size=4M none tiny 2>/dev/null; then
