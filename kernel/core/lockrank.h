@@ -43,7 +43,8 @@ enum lock_rank {
 	RANK_PID,
 	RANK_FDTABLE,
 	RANK_FUTEX,
-	RANK_FILE_LOCKS, /* flock and fcntl locks */
+	RANK_FILE_LOCKS,      /* flock and fcntl locks of one file */
+	RANK_FILE_LOCK_WAITS, /* who waits for whose lock (fs/locks.c) */
 	RANK_EVENTFD,
 	RANK_NOTIFY, /* one manager's queue of held calls (container/notify.c) */
 	RANK_UNIX,   /* AF_UNIX sockets, then the table of abstract names */

@@ -4,50 +4,48 @@
  * POSIX's (owned by a table of descriptors, gone at any close of the file by it)
  * and OFD's (owned by an open file description).
  *
- * An inode that was ever locked has a struct file_locks until it goes. All
- * locks are under one spin lock, locks_lock: a deadlock is a cycle over several
- * files, and there are few of them. Whoever waits sleeps on its file's queue and
- * is on the list of waiters, each with the owner that it waits for, which the
- * search for a cycle follows.
+ * An inode that was ever locked has a struct file_locks until it goes, with two
+ * sets of records (lock_records.h): a flock is a record of the whole file among its
+ * like. To change a set needs up to two new records (a lock may split another), so
+ * they are allocated before.
  *
- * A list of records is kept merged: the records of one owner do not overlap,
- * and neighbours of one type are one record. To change the list needs up to two
- * new records (a lock may split another), so they are allocated before.
+ * Whoever waits sleeps on its file's queue. A wait for a POSIX lock could close a circle
+ * over several files, so each stands in a table of the whole machine by who waits, with
+ * the owner that it waits for, which the search for a circle follows.
+ *
+ * Locks: file_locks->lock (F), then waits_lock (W).
  */
 #include "fs/internal.h"
+#include "fs/lock_records.h"
 #include "fs/locks.h"
+#include "lib/hash.h"
 #include "syscalls.h"
 
-struct record {
-	struct list node;
-	const void *owner; /* fd_table or file; flock: file */
-	bool exclusive;
-	bool flock; /* of the whole file, by flock(2): meets only its like */
-	bool ofd;
-	u32 pid;	    /* for F_GETLK */
-	struct owner *home; /* where that pid counts */
-	u64 start, end;	    /* inclusive */
-};
-
 struct file_locks {
-	struct list records;
+	spinlock_t lock; /* F */
+	struct lock_records records, flocks;
+	struct list waits; /* F: of struct lock_wait */
 	struct waitq changed;
 };
 
-struct lock_wait { /* on the stack of who sleeps for a POSIX lock */
-	struct list node;
-	struct file_locks *locks;
-	const void *owner, *blocker; /* blocker NULL: woken, it looks again */
+struct lock_wait {		     /* on the stack of who sleeps for a POSIX lock */
+	struct list node;	     /* F: file_locks->waits */
+	struct hlist_node hash_node; /* W */
+	const void *owner, *blocker; /* W; blocker NULL: woken, it looks again */
 };
 
-static spinlock_t locks_lock = SPINLOCK_INIT(RANK_FILE_LOCKS);
-static struct list lock_waits = LIST_INIT(lock_waits);
-static struct slab_cache *record_cache;
+#define WAITS_BITS     7
+#define DEADLOCK_STEPS 1000 /* a longer chain of waiting is taken for a circle */
+
+static spinlock_t waits_lock = SPINLOCK_INIT(RANK_FILE_LOCK_WAITS);
+static struct hlist waits[1 << WAITS_BITS];
 
 #define F_RDLCK	   0
 #define F_WRLCK	   1
 #define F_UNLCK	   2
 #define OFFSET_MAX INT64_MAX
+
+/* --- what an inode has --- */
 
 static int locks_of(struct inode *i, struct file_locks **out)
 {
@@ -57,7 +55,10 @@ static int locks_of(struct inode *i, struct file_locks **out)
 		l = kmalloc(sizeof(*l), KM_ACCOUNT);
 		if (!l)
 			return -ENOMEM;
-		list_init(&l->records);
+		spin_init(&l->lock, RANK_FILE_LOCKS);
+		lock_records_init(&l->records);
+		lock_records_init(&l->flocks);
+		list_init(&l->waits);
 		waitq_init(&l->changed);
 		if (!__atomic_compare_exchange_n(&i->locks, &expected, l, false, __ATOMIC_ACQ_REL,
 						 __ATOMIC_ACQUIRE)) {
@@ -69,195 +70,145 @@ static int locks_of(struct inode *i, struct file_locks **out)
 	return 0;
 }
 
-static bool record_conflicts(const struct record *have, const struct record *want)
-{
-	return have->flock == want->flock && have->owner != want->owner &&
-	       (have->exclusive || want->exclusive) && have->start <= want->end &&
-	       want->start <= have->end;
-}
+/* --- waiting --- */
 
-static struct record *locks_conflict(struct file_locks *l, const struct record *want)
+/* Whom does a waiter of this owner wait for? NULL: it does not. W held. */
+static const void *waits_for(const void *owner)
 {
-	struct record *r;
+	struct lock_wait *w;
 
-	list_for_each (r, &l->records, node)
-		if (record_conflicts(r, want))
-			return r;
+	hlist_for_each (w, &waits[hash_ptr(owner, WAITS_BITS)], hash_node)
+		if (w->owner == owner)
+			return w->blocker;
 	return NULL;
 }
 
-/* Would waiting for `blocker` close a circle that ends at owner? */
-static bool locks_deadlock(const void *owner, const void *blocker)
+/* w stands in the table unless that would close a circle: -EDEADLK. F held. */
+static int wait_begin(struct file_locks *l, struct lock_wait *w)
 {
-	for (unsigned steps = 0; steps < 1000; steps++) {
-		struct lock_wait *w;
-		bool found = false;
+	const void *blocker = w->blocker;
+	int err = 0;
 
-		if (blocker == owner)
-			return true;
-		list_for_each (w, &lock_waits, node)
-			if (w->owner == blocker) {
-				blocker = w->blocker;
-				found = true;
-				break;
-			}
-		if (!found)
-			return false;
+	spin_lock(&waits_lock);
+	for (unsigned steps = 0; blocker && !err; steps++) {
+		if (blocker == w->owner || steps == DEADLOCK_STEPS)
+			err = -EDEADLK;
+		blocker = waits_for(blocker);
 	}
-	return true;
+	if (!err)
+		hlist_push(&waits[hash_ptr(w->owner, WAITS_BITS)], &w->hash_node);
+	spin_unlock(&waits_lock);
+	if (!err)
+		list_push(&l->waits, &w->node);
+	return err;
 }
 
-/* Something went from l, or changed: who waits for it looks again. locks_lock is held. */
+static void wait_end(struct lock_wait *w)
+{
+	list_remove(&w->node);
+	spin_lock(&waits_lock);
+	hlist_remove(&w->hash_node);
+	spin_unlock(&waits_lock);
+}
+
+/* Something went from l, or changed: who waits for it looks again. F held. */
 static void locks_changed(struct file_locks *l)
 {
 	struct lock_wait *w;
 
 	if (!waitq_active(&l->changed))
 		return;
-	list_for_each (w, &lock_waits, node)
-		if (w->locks == l)
-			w->blocker = NULL;
+	spin_lock(&waits_lock);
+	list_for_each (w, &l->waits, node)
+		w->blocker = NULL;
+	spin_unlock(&waits_lock);
 	waitq_wake_all(&l->changed, 0);
 }
 
-static void record_drop(struct record *r)
+/* Sleeps until something changes; `have` is in the way. F held. */
+static int locks_wait(struct file_locks *l, bool posix, const void *owner,
+		      const struct lock_record *have)
 {
-	list_remove(&r->node);
-	slab_free(record_cache, r);
-}
+	struct lock_wait w = { .owner = owner, .blocker = have->owner };
+	int err = posix ? wait_begin(l, &w) : 0;
 
-/* Takes the range of `want` away from its owner's records. May use *spare for a split. */
-static void locks_clear_range(struct file_locks *l, const struct record *want,
-			      struct record **spare)
-{
-	struct record *r, *next;
-
-	list_for_each_safe (r, next, &l->records, node) {
-		if (r->owner != want->owner || r->flock != want->flock || r->end < want->start ||
-		    r->start > want->end)
-			continue;
-		if (r->start < want->start && r->end > want->end) {
-			struct record *tail = *spare;
-
-			*spare = NULL;
-			*tail = *r;
-			tail->start = want->end + 1;
-			r->end = want->start - 1;
-			list_push(&r->node, &tail->node);
-			return;
-		}
-		if (r->start < want->start)
-			r->end = want->start - 1;
-		else if (r->end > want->end)
-			r->start = want->end + 1;
-		else
-			record_drop(r);
-	}
-}
-
-/* want joins its owner's neighbours of the same type. */
-static void locks_merge(struct file_locks *l, struct record *want)
-{
-	struct record *r, *next;
-
-	list_for_each_safe (r, next, &l->records, node) {
-		if (r == want || r->owner != want->owner || r->flock || want->flock ||
-		    r->exclusive != want->exclusive)
-			continue;
-		if (r->end + 1 == want->start)
-			want->start = r->start;
-		else if (want->end + 1 == r->start)
-			want->end = r->end;
-		else
-			continue;
-		record_drop(r);
-	}
-}
-
-/* Sleeps until something changes. locks_lock is held. */
-static int locks_wait(struct file_locks *l, const struct record *want, const struct record *have)
-{
-	struct lock_wait w = { .locks = l, .owner = want->owner, .blocker = have->owner };
-	bool tracked = !want->flock && !want->ofd;
-	int err;
-
-	if (tracked && locks_deadlock(want->owner, have->owner))
-		return -EDEADLK;
-	if (tracked)
-		list_push(&lock_waits, &w.node);
-	err = waitq_sleep(&l->changed, &locks_lock, SLEEP_INTERRUPTIBLE, KTIME_NEVER);
-	if (tracked)
-		list_remove(&w.node);
+	if (err)
+		return err;
+	err = waitq_sleep(&l->changed, &l->lock, SLEEP_INTERRUPTIBLE, KTIME_NEVER);
+	if (posix)
+		wait_end(&w);
 	return err;
 }
 
+/* --- setting --- */
+
+enum lock_kind { KIND_RECORD, KIND_FLOCK };
+
 /* Sets or clears (unlock) a range: 0, -EAGAIN, -EDEADLK, -ERESTARTSYS, -ENOMEM. */
-static int locks_set(struct inode *i, const struct record *want, bool unlock, bool wait)
+static int locks_set(struct inode *i, enum lock_kind kind, const struct lock_record *want,
+		     bool unlock, bool wait)
 {
-	struct record *new = NULL, *spare = NULL, *have;
+	struct lock_record *new = NULL, *spare = NULL, *have;
+	struct lock_records *set;
 	struct file_locks *l;
 	int err;
 
 	if (unlock && !READ_ONCE(i->locks))
 		return 0;
 	if (!unlock)
-		new = slab_alloc(record_cache);
-	if (!want->flock)
-		spare = slab_alloc(record_cache);
-	err = (new || unlock) && (spare || want->flock) ? locks_of(i, &l) : -ENOMEM;
+		new = lock_record_alloc();
+	if (kind == KIND_RECORD)
+		spare = lock_record_alloc();
+	err = (new || unlock) && (spare || kind == KIND_FLOCK) ? locks_of(i, &l) : -ENOMEM;
 	if (err)
 		goto free_records;
-	spin_lock(&locks_lock);
-	while (!unlock && (have = locks_conflict(l, want))) {
-		err = wait ? locks_wait(l, want, have) : -EAGAIN;
+	set = kind == KIND_FLOCK ? &l->flocks : &l->records;
+	spin_lock(&l->lock);
+	while (!unlock && (have = lock_records_conflict(set, want))) {
+		err = wait ? locks_wait(l, kind == KIND_RECORD && !want->ofd, want->owner, have)
+			   : -EAGAIN;
 		if (err)
 			break;
 	}
 	if (!err) {
-		locks_clear_range(l, want, &spare);
+		lock_records_clear(set, want, &spare);
 		if (!unlock) {
 			*new = *want;
-			list_append(&l->records, &new->node);
-			locks_merge(l, new);
+			lock_records_add(set, new);
 			new = NULL;
 		}
 		locks_changed(l);
 	}
-	spin_unlock(&locks_lock);
+	spin_unlock(&l->lock);
 free_records:
-	if (new)
-		slab_free(record_cache, new);
-	if (spare)
-		slab_free(record_cache, spare);
+	lock_record_free(new);
+	lock_record_free(spare);
 	return err;
 }
 
-static void locks_drop_owner(struct inode *i, const void *owner, bool flocks)
+/* An owner has gone: its records go, and its flocks if it has such. */
+static void locks_drop_owner(struct inode *i, const void *owner)
 {
 	struct file_locks *l = i->locks;
-	struct record *r, *next;
-	bool any = false;
+	bool any;
 
-	spin_lock(&locks_lock);
-	list_for_each_safe (r, next, &l->records, node)
-		if (r->owner == owner && (flocks || !r->flock)) {
-			record_drop(r);
-			any = true;
-		}
+	spin_lock(&l->lock);
+	any = lock_records_drop_owner(&l->records, owner);
+	any |= lock_records_drop_owner(&l->flocks, owner);
 	if (any)
 		locks_changed(l);
-	spin_unlock(&locks_lock);
+	spin_unlock(&l->lock);
 }
 
 void locks_close(struct file *f, struct fd_table *t)
 {
 	if (f->inode->locks && !(f->mode & FILE_PATH))
-		locks_drop_owner(f->inode, t, false);
+		locks_drop_owner(f->inode, t);
 }
 
 void locks_release(struct file *f)
 {
-	locks_drop_owner(f->inode, f, true);
+	locks_drop_owner(f->inode, f);
 }
 
 /* --- flock(2) --- */
@@ -270,27 +221,26 @@ void locks_release(struct file *f)
 
 static int flock_file(struct file *f, u32 op)
 {
-	struct record want = { .owner = f,
-			       .flock = true,
-			       .exclusive = (op & ~LOCK_NB) == LOCK_EX,
-			       .start = 0,
-			       .end = OFFSET_MAX };
+	struct lock_record want = {
+		.owner = f, .exclusive = (op & ~LOCK_NB) == LOCK_EX, .start = 0, .end = OFFSET_MAX
+	};
 	bool unlock = (op & ~LOCK_NB) == LOCK_UN;
-	struct record *r;
+	struct file_locks *l = READ_ONCE(f->inode->locks);
 
 	/* A conversion gives the old lock up first (man 2 flock), unless nothing changes. */
-	if (!unlock && f->inode->locks) {
-		bool same = false;
+	if (!unlock && l) {
+		struct lock_record *r;
+		bool same;
 
-		spin_lock(&locks_lock);
-		list_for_each (r, &f->inode->locks->records, node)
-			same |= r->owner == f && r->flock && r->exclusive == want.exclusive;
-		spin_unlock(&locks_lock);
+		spin_lock(&l->lock);
+		r = lock_records_of(&l->flocks, f, 0);
+		same = r && r->exclusive == want.exclusive;
+		spin_unlock(&l->lock);
 		if (same)
 			return 0;
-		locks_set(f->inode, &want, true, false);
+		locks_set(f->inode, KIND_FLOCK, &want, true, false);
 	}
-	return locks_set(f->inode, &want, unlock, !(op & LOCK_NB));
+	return locks_set(f->inode, KIND_FLOCK, &want, unlock, !(op & LOCK_NB));
 }
 
 s64 sys_flock(int fd, u32 op)
@@ -321,7 +271,7 @@ struct flock64 { /* struct flock of x86-64 */
 	s32 pid;
 };
 
-static int flock64_range(struct file *f, const struct flock64 *u, struct record *r)
+static int flock64_range(struct file *f, const struct flock64 *u, struct lock_record *r)
 {
 	s64 base = 0, start, end;
 
@@ -351,9 +301,9 @@ static int flock64_range(struct file *f, const struct flock64 *u, struct record 
 	return 0;
 }
 
-static int flock64_parse(struct file *f, const struct flock64 *u, bool ofd, struct record *r)
+static int flock64_parse(struct file *f, const struct flock64 *u, bool ofd, struct lock_record *r)
 {
-	*r = (struct record){
+	*r = (struct lock_record){
 		.owner = ofd ? (void *)f : (void *)current->files,
 		.exclusive = u->type == F_WRLCK,
 		.ofd = ofd,
@@ -369,7 +319,8 @@ static int flock64_parse(struct file *f, const struct flock64 *u, bool ofd, stru
 
 static int locks_getlk(struct file *f, struct flock64 *u, bool ofd)
 {
-	struct record want, *have = NULL;
+	struct file_locks *l = READ_ONCE(f->inode->locks);
+	struct lock_record want, *have;
 	int err = flock64_parse(f, u, ofd, &want);
 
 	if (err)
@@ -377,9 +328,10 @@ static int locks_getlk(struct file *f, struct flock64 *u, bool ofd)
 	if (u->type == F_UNLCK)
 		return -EINVAL;
 	u->type = F_UNLCK;
-	spin_lock(&locks_lock);
-	if (f->inode->locks)
-		have = locks_conflict(f->inode->locks, &want);
+	if (!l)
+		return 0;
+	spin_lock(&l->lock);
+	have = lock_records_conflict(&l->records, &want);
 	if (have) {
 		u->type = have->exclusive ? F_WRLCK : F_RDLCK;
 		u->whence = 0;
@@ -387,7 +339,7 @@ static int locks_getlk(struct file *f, struct flock64 *u, bool ofd)
 		u->len = have->end == OFFSET_MAX ? 0 : have->end - have->start + 1;
 		u->pid = have->ofd ? -1 : have->home == want.home ? (s32)have->pid : 0;
 	}
-	spin_unlock(&locks_lock);
+	spin_unlock(&l->lock);
 	return 0;
 }
 
@@ -409,7 +361,7 @@ static int locks_check_open(struct file *f, u32 fd)
 
 static int locks_setlk(struct file *f, u32 fd, const struct flock64 *u, bool ofd, bool wait)
 {
-	struct record want;
+	struct lock_record want;
 	int err = flock64_parse(f, u, ofd, &want);
 
 	if (err)
@@ -417,7 +369,7 @@ static int locks_setlk(struct file *f, u32 fd, const struct flock64 *u, bool ofd
 	if ((u->type == F_RDLCK && !(f->mode & FILE_READ)) ||
 	    (u->type == F_WRLCK && !(f->mode & FILE_WRITE)))
 		return -EBADF;
-	err = locks_set(f->inode, &want, u->type == F_UNLCK, wait);
+	err = locks_set(f->inode, KIND_RECORD, &want, u->type == F_UNLCK, wait);
 	if (!err && !ofd && u->type != F_UNLCK)
 		err = locks_check_open(f, fd);
 	return err;
@@ -436,9 +388,4 @@ s64 locks_fcntl(struct file *f, u32 fd, u32 cmd, uaddr_t arg)
 		return err ? err : put_user(arg, &u);
 	}
 	return locks_setlk(f, fd, &u, ofd, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
-}
-
-void locks_init(void)
-{
-	record_cache = slab_cache_create("file_lock", sizeof(struct record), 0, SLAB_ACCOUNT);
 }

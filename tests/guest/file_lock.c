@@ -270,9 +270,121 @@ static void crowd(void)
 	close(fd);
 }
 
+/* --- a model: for each owner, an open file description, what it holds of each byte --- */
+
+#define OWNERS 6
+#define BYTES  48
+
+static unsigned next_random(unsigned *state)
+{
+	return *state = *state * 1664525u + 1013904223u, *state >> 16;
+}
+
+/* May `owner` lock these bytes in that way? */
+static bool model_free(char held[OWNERS][BYTES], int owner, int type, int start, int len)
+{
+	for (int o = 0; o < OWNERS; o++)
+		for (int b = start; b < start + len; b++)
+			if (o != owner && held[o][b] != F_UNLCK &&
+			    (type == F_WRLCK || held[o][b] == F_WRLCK))
+				return false;
+	return true;
+}
+
+/* A whole record of another owner, as long as it is of one type, overlaps what was asked for. */
+static bool model_has(char held[OWNERS][BYTES], int owner, const struct flock *l, int start,
+		      int len)
+{
+	int from = l->l_start, to = from + l->l_len;
+
+	if (from >= start + len || to <= start || from < 0 || to > BYTES || from >= to)
+		return false;
+	for (int o = 0; o < OWNERS; o++) {
+		bool whole = o != owner && (!from || held[o][from - 1] != l->l_type) &&
+			     (to == BYTES || held[o][to] != l->l_type);
+		for (int b = from; b < to; b++)
+			whole = whole && held[o][b] == l->l_type;
+		if (whole)
+			return true;
+	}
+	return false;
+}
+
+static void random_ranges(void)
+{
+	static char held[OWNERS][BYTES];
+	unsigned random = now_ms();
+	int fd[OWNERS];
+
+	scratch();
+	tap_say("# seed %u", random);
+	memset(held, F_UNLCK, sizeof held);
+	for (int o = 0; o < OWNERS; o++)
+		fd[o] = lock_file();
+	for (int step = 0; step < 20000 && !tap->failures; step++) {
+		static const int types[] = { F_RDLCK, F_RDLCK, F_WRLCK, F_UNLCK };
+		int o = next_random(&random) % OWNERS, type = types[next_random(&random) % 4];
+		int start = next_random(&random) % BYTES;
+		int len = 1 + next_random(&random) % (BYTES - start) % 12;
+		bool free = type == F_UNLCK || model_free(held, o, type, start, len);
+
+		if (type != F_UNLCK) {
+			struct flock l = { .l_type = type, .l_start = start, .l_len = len };
+			OK(fcntl(fd[o], F_OFD_GETLK, &l));
+			if (free)
+				EQ(l.l_type, F_UNLCK);
+			else
+				CHECK(model_has(held, o, &l, start, len));
+		}
+		if (free) {
+			OK(lock(fd[o], F_OFD_SETLK, type, start, len));
+			memset(&held[o][start], type, len);
+		} else {
+			ERR(lock(fd[o], F_OFD_SETLK, type, start, len), EAGAIN);
+		}
+		if (step % 1000 == 999) { /* an owner goes */
+			close(fd[o]);
+			memset(held[o], F_UNLCK, BYTES);
+			fd[o] = lock_file();
+		}
+	}
+	for (int o = 0; o < OWNERS; o++)
+		close(fd[o]);
+}
+
+/* Thousands of records of one file, not next to each other: each is found, split and given back. */
+static void many_records(void)
+{
+	enum { RECORDS = 5000 };
+	struct flock l;
+
+	scratch();
+	int fd = lock_file(), other = lock_file();
+	for (int n = 0; n < RECORDS; n++) /* in an order that is neither up nor down */
+		OK(lock(fd, F_OFD_SETLK, F_WRLCK, n * 1237L % RECORDS * 4, 3));
+	for (int n = 0; n < RECORDS; n += 617) {
+		l = (struct flock){ .l_type = F_RDLCK, .l_start = n * 4L + 1, .l_len = 1 };
+		OK(fcntl(other, F_OFD_GETLK, &l));
+		EQ(l.l_start, n * 4L);
+		EQ(l.l_len, 3);
+		OK(lock(other, F_OFD_SETLK, F_WRLCK, n * 4L + 3, 1)); /* the gap */
+		ERR(lock(other, F_OFD_SETLK, F_RDLCK, n * 4L + 2, 2), EAGAIN);
+	}
+	close(other);
+	OK(lock(fd, F_OFD_SETLK, F_WRLCK, 0, RECORDS * 4L)); /* all become one */
+	other = lock_file();
+	l = (struct flock){ .l_type = F_WRLCK, .l_start = 777, .l_len = 1 };
+	OK(fcntl(other, F_OFD_GETLK, &l));
+	EQ(l.l_start, 0);
+	EQ(l.l_len, RECORDS * 4L);
+	close(fd);
+	OK(lock(other, F_OFD_SETLK, F_WRLCK, 0, 0));
+	close(other);
+}
+
 static const struct tap_case cases[] = {
-	T(splits_and_joins),  T(circle), T(no_imagined_circle), T(interrupted), T(who_keeps_locks),
-	T(locks_across_exec), T(crowd),
+	T(splits_and_joins),  T(circle), T(no_imagined_circle), T(interrupted),	 T(who_keeps_locks),
+	T(locks_across_exec), T(crowd),	 T(random_ranges),	T(many_records),
 };
 
 int main(int argc, char **argv)
