@@ -3,6 +3,7 @@
  * escapes_files.c - attacks on what is outside through names, mounts, descriptors and devices.
  */
 #include "escapes.h"
+#include "sockets.h"
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -211,40 +212,6 @@ static void inherited_directories(void)
 	close(control);
 	untouched();
 	gone(c);
-}
-
-static void send_fd(int socket, int fd)
-{
-	char byte = 'x', control[CMSG_SPACE(sizeof fd)] = { 0 };
-	struct iovec v = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &v,
-			    .msg_iovlen = 1,
-			    .msg_control = control,
-			    .msg_controllen = sizeof control };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(h), &fd, sizeof fd);
-	EQ(sendmsg(socket, &m, 0), 1);
-}
-
-static int receive_fd(int socket)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec v = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &v,
-			    .msg_iovlen = 1,
-			    .msg_control = control,
-			    .msg_controllen = sizeof control };
-	int fd = -1;
-
-	EQ(recvmsg(socket, &m, 0), 1);
-	if (CMSG_FIRSTHDR(&m))
-		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof fd);
-	REQUIRE(fd >= 0);
-	return fd;
 }
 
 /* An accomplice outside sends directories. */

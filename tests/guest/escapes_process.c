@@ -4,6 +4,7 @@
  * terminals, sockets; and on containers by their ids and control files.
  */
 #include "escapes.h"
+#include "sockets.h"
 #include <pty.h>
 #include <pthread.h>
 #include <sched.h>
@@ -389,39 +390,6 @@ static void abstract_sockets(void)
 	gone(c);
 }
 
-static void send_as(int socket, const struct ucred *who)
-{
-	char byte = 'x', control[CMSG_SPACE(sizeof *who)] = { 0 };
-	struct iovec v = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &v,
-			    .msg_iovlen = 1,
-			    .msg_control = control,
-			    .msg_controllen = sizeof control };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_CREDENTIALS;
-	h->cmsg_len = CMSG_LEN(sizeof *who);
-	memcpy(CMSG_DATA(h), who, sizeof *who);
-	EQ(sendmsg(socket, &m, 0), 1);
-}
-
-static struct ucred received(int socket)
-{
-	char byte, control[CMSG_SPACE(sizeof(struct ucred))] = { 0 };
-	struct iovec v = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &v,
-			    .msg_iovlen = 1,
-			    .msg_control = control,
-			    .msg_controllen = sizeof control };
-	struct ucred who = { -1, -1, -1 };
-
-	EQ(recvmsg(socket, &m, 0), 1);
-	if (CMSG_FIRSTHDR(&m))
-		memcpy(&who, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof who);
-	return who;
-}
-
 /* Posing as a process outside towards one outside; and what the kernel itself says of a peer. */
 static void forged_credentials(void)
 {
@@ -443,13 +411,13 @@ static void forged_credentials(void)
 		struct ucred peer;
 		socklen_t n = sizeof peer;
 		strcpy(a.sun_path, "/socket"); /* a file that both see */
-		send_as(s[1], &forged);
+		send_ids(s[1], &forged);
 		int own = OK(connect_to(&a, sizeof a));
 		OK(getsockopt(own, SOL_SOCKET, SO_PEERCRED, &peer, &n));
 		EQ(peer.pid, 0); /* who listens cannot be named here */
 		AWAIT(WORD(0));
 	}
-	EQ(received(s[0]).pid, 0);
+	EQ(receive_ids(s[0]).pid, 0);
 	int peer = OK(accept(l, NULL, NULL));
 	struct ucred who;
 	socklen_t n = sizeof who;
@@ -457,8 +425,8 @@ static void forged_credentials(void)
 	EQ(who.pid, 0);
 	WORD(0) = 1;
 	EQ(reap(pid), 0);
-	send_as(s[1], &forged); /* control: root outside may say so */
-	EQ(received(s[0]).pid, bystander);
+	send_ids(s[1], &forged); /* control: root outside may say so */
+	EQ(receive_ids(s[0]).pid, bystander);
 	close(peer);
 	close(l);
 	close(s[0]);

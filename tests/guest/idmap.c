@@ -5,6 +5,7 @@
  * idmap_memory.c.
  */
 #include "users.h"
+#include "sockets.h"
 #include <linux/capability.h>
 #include <sys/auxv.h>
 #include <sys/fsuid.h>
@@ -339,43 +340,6 @@ static void priorities(void)
 
 /* --- sockets --- */
 
-static void send_ids(int fd, const struct ucred *ids, int expected)
-{
-	char byte = 'x', control[CMSG_SPACE(sizeof *ids)] = { 0 };
-	struct iovec v = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &v,
-			    .msg_iovlen = 1,
-			    .msg_control = control,
-			    .msg_controllen = sizeof control };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_CREDENTIALS;
-	h->cmsg_len = CMSG_LEN(sizeof *ids);
-	memcpy(CMSG_DATA(h), ids, sizeof *ids);
-	if (expected)
-		ERR(sendmsg(fd, &m, 0), expected);
-	else
-		EQ(sendmsg(fd, &m, 0), 1);
-}
-
-static struct ucred receive_ids(int fd)
-{
-	char byte, control[256];
-	struct iovec v = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &v,
-			    .msg_iovlen = 1,
-			    .msg_control = control,
-			    .msg_controllen = sizeof control };
-	struct ucred ids = { -1, -1, -1 };
-
-	EQ(recvmsg(fd, &m, 0), 1);
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h))
-		if (h->cmsg_type == SCM_CREDENTIALS)
-			memcpy(&ids, CMSG_DATA(h), sizeof ids);
-	return ids;
-}
-
 static struct ucred peer_of(int fd)
 {
 	struct ucred ids = { -1, -1, -1 };
@@ -399,9 +363,12 @@ static void messages(void)
 		EQ(ids.pid, 0);
 		EQ(ids.uid, NOBODY);
 		EQ(ids.gid, NOBODY);
-		send_ids(pair[1], &(struct ucred){ getpid(), 5, 6 }, 0);
-		send_ids(pair[1], &(struct ucred){ getpid(), BEYOND, 0 }, EINVAL);
-		send_ids(pair[1], &(struct ucred){ getpid(), 0, BEYOND }, EINVAL);
+		struct ucred mine = { getpid(), 5, 6 };
+		send_ids(pair[1], &mine);
+		mine = (struct ucred){ getpid(), BEYOND, 0 };
+		ERR(send_with(pair[1], SCM_CREDENTIALS, &mine, sizeof mine), EINVAL);
+		mine = (struct ucred){ getpid(), 0, BEYOND };
+		ERR(send_with(pair[1], SCM_CREDENTIALS, &mine, sizeof mine), EINVAL);
 	}
 	EQ(write(pair[0], "x", 1), 1);
 	struct ucred ids = receive_ids(pair[0]);

@@ -5,6 +5,7 @@
  * pids.max and memory.max, container_oom.c what happens without memory.)
  */
 #include "cont.h"
+#include "sockets.h"
 #include <sys/socket.h>
 
 #define MIB (1ul << 20)
@@ -124,19 +125,7 @@ static void files_in_flight(void)
 			int fd = open("/in", O_RDONLY | O_CLOEXEC);
 			if (fd < 0)
 				break;
-			union {
-				struct cmsghdr h;
-				char bytes[CMSG_SPACE(sizeof(int))];
-			} control = { .h = { .cmsg_len = CMSG_LEN(sizeof(int)),
-					     .cmsg_level = SOL_SOCKET,
-					     .cmsg_type = SCM_RIGHTS } };
-			memcpy(CMSG_DATA(&control.h), &fd, sizeof fd);
-			struct iovec v = { "x", 1 };
-			struct msghdr m = { .msg_iov = &v,
-					    .msg_iovlen = 1,
-					    .msg_control = &control,
-					    .msg_controllen = sizeof control };
-			EQ(sendmsg(s[0], &m, 0), 1);
+			send_fd(s[0], fd);
 			close(fd);
 		}
 		EQ(errno, ENFILE);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * unix.c - AF_UNIX stream sockets: pairs, names in the filesystem and abstract ones, connections,
- * passing of descriptors and credentials, shutdown, options, poll.
+ * shutdown, options, poll. Passing of descriptors and credentials: unix_passing.c.
  */
 #include "scratch.h"
+#include "sockets.h"
 #include <sched.h>
 #include <poll.h>
 #include <stddef.h>
@@ -47,17 +48,6 @@ static int stream(void)
 
 	REQUIRE(fd >= 0);
 	return fd;
-}
-
-static void pair(int sv[2])
-{
-	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == 0);
-}
-
-static void close2(int sv[2])
-{
-	close(sv[0]);
-	close(sv[1]);
 }
 
 static void creation(void)
@@ -147,12 +137,11 @@ static void sigpipe(void)
 	close(sv[0]);
 }
 
-static void connections(const char *name)
+/* Binds and listens with l, and makes a connection; all that its two ends say of themselves. */
+static void connection(int l, const char *name)
 {
-	struct sockaddr_un a;
+	struct sockaddr_un a, b;
 	socklen_t n;
-	pid_t pid;
-	int l = stream();
 
 	OK(bind_to(l, name));
 	ERR(bind_to(l, name[0] == '@' ? "@tap other" : "other"), EINVAL); /* it has a name */
@@ -177,7 +166,6 @@ static void connections(const char *name)
 	EQ(read(c, buffer, 100), 4);
 	n = sizeof a;
 	OK(getsockname(s, (struct sockaddr *)&a, &n));
-	struct sockaddr_un b;
 	EQ(n, name_address(&b, name));
 	CHECK(!memcmp(&a, &b, n));
 	n = sizeof a;
@@ -192,7 +180,12 @@ static void connections(const char *name)
 	ERR(syscall(SYS_accept4, l, NULL, NULL, 1), EINVAL);
 	close(s);
 	close(c);
-	/* accept waits for a connection */
+}
+
+static void accept_waits(int l, const char *name)
+{
+	pid_t pid;
+
 	FORKED(pid)
 	{
 		sleep_ms(30);
@@ -201,22 +194,36 @@ static void connections(const char *name)
 		EQ(write(mine, "hi", 2), 2);
 		EQ(read(mine, buffer, 10), 0);
 	}
-	s = OK(accept(l, NULL, NULL));
+	int s = OK(accept(l, NULL, NULL));
 	EQ(read(s, buffer, 100), 2);
 	close(s);
 	EQ(reap(pid), 0);
 	OK(fcntl(l, F_SETFL, O_NONBLOCK));
 	ERR(accept(l, NULL, NULL), EAGAIN);
-	/* closing the listener cuts off those who were not accepted */
-	c = stream();
+}
+
+/* Those who were not accepted are cut off. */
+static void listener_closes(int l, const char *name)
+{
+	int c = stream();
+
 	OK(connect_to(c, name));
 	close(l);
-	n = read(c, buffer, 1);
-	CHECK((int)n == 0 || ((int)n == -1 && errno == ECONNRESET));
+	int n = read(c, buffer, 1);
+	CHECK(n == 0 || (n == -1 && errno == ECONNRESET));
 	close(c);
 	c = stream();
 	ERR(connect_to(c, name), ECONNREFUSED);
 	close(c);
+}
+
+static void connections(const char *name)
+{
+	int l = stream();
+
+	connection(l, name);
+	accept_waits(l, name);
+	listener_closes(l, name);
 }
 
 static void named(void)
@@ -314,135 +321,6 @@ static void backlog(void)
 	close(l);
 	for (int i = 0; i < 20; i++)
 		close(c[i]);
-}
-
-static ssize_t send_with(int fd, int type, const void *data, size_t size)
-{
-	char control[CMSG_SPACE(256)] = { 0 };
-	struct iovec v = { "x", 1 };
-	struct msghdr m = { .msg_iov = &v,
-			    .msg_iovlen = 1,
-			    .msg_control = control,
-			    .msg_controllen = CMSG_SPACE(size) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = type;
-	c->cmsg_len = CMSG_LEN(size);
-	memcpy(CMSG_DATA(c), data, size);
-	return sendmsg(fd, &m, 0);
-}
-
-/* Receives one byte; the payload of the control message of this type goes to data. */
-static int receive_with(int fd, int type, void *data, size_t room, int *flags)
-{
-	char control[CMSG_SPACE(256)];
-	char byte;
-	struct iovec v = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &v,
-			    .msg_iovlen = 1,
-			    .msg_control = control,
-			    .msg_controllen = CMSG_SPACE(room) };
-	int got = 0;
-
-	EQ(recvmsg(fd, &m, *flags), 1);
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == type) {
-			got = c->cmsg_len - CMSG_LEN(0);
-			memcpy(data, CMSG_DATA(c), got);
-		}
-	*flags = m.msg_flags;
-	return got;
-}
-
-static void passing_descriptors(void)
-{
-	int sv[2], got[4], flags = MSG_CMSG_CLOEXEC, p[2];
-	pid_t pid;
-
-	scratch();
-	put("f", "content", 0644);
-	pair(sv);
-	FORKED(pid)
-	{
-		int fds[2] = { open("f", O_RDONLY), open("/dev/null", O_WRONLY) };
-		lseek(fds[0], 3, SEEK_SET);
-		EQ(send_with(sv[1], SCM_RIGHTS, fds, sizeof fds), 1);
-	}
-	EQ(receive_with(sv[0], SCM_RIGHTS, got, 8, &flags), 8);
-	EQ(reap(pid), 0);
-	EQ(read(got[0], buffer, 100), 4); /* the same open file, with its offset */
-	EQ(fcntl(got[0], F_GETFD), FD_CLOEXEC);
-	close(got[0]);
-	close(got[1]);
-	/* no room: the rest is closed, and MSG_CTRUNC says so */
-	OK(pipe(p));
-	EQ(send_with(sv[1], SCM_RIGHTS, p, 8), 1);
-	flags = 0;
-	EQ(receive_with(sv[0], SCM_RIGHTS, got, 4, &flags), 8);
-	close(got[0]);
-	close(got[1]); /* CMSG_SPACE(4) has room for two */
-	EQ(send_with(sv[1], SCM_RIGHTS, p, 8), 1);
-	EQ(read(sv[0], buffer, 1), 1); /* taken without control data: dropped */
-	close(p[1]);
-	struct pollfd f = { p[0], POLLIN, 0 };
-	AWAIT(poll(&f, 1, 0) == 1);
-	EQ(f.revents, POLLHUP); /* no copy is left */
-	close(p[0]);
-	/* in flight when both ends go: closed too */
-	OK(pipe(p));
-	EQ(send_with(sv[1], SCM_RIGHTS, p, 8), 1);
-	close(p[1]);
-	close2(sv);
-	f.fd = p[0];
-	AWAIT(poll(&f, 1, 0) == 1);
-	close(p[0]);
-	pair(sv);
-	int bad = 99;
-	ERR(send_with(sv[0], SCM_RIGHTS, &bad, 4), EBADF);
-	/* a socket in itself: collected, or the leak counters tell */
-	if (on_skerry()) /* a socket does not travel through itself (doc/abi.md) */
-		ERR(send_with(sv[0], SCM_RIGHTS, sv, 8), ETOOMANYREFS);
-	else
-		EQ(send_with(sv[0], SCM_RIGHTS, sv, 8), 1);
-	close2(sv);
-}
-
-static void credentials(void)
-{
-	struct ucred u, own = { getpid(), getuid(), getgid() };
-	socklen_t n = sizeof u;
-	int sv[2], one = 1, flags = 0;
-	pid_t pid;
-
-	pair(sv);
-	OK(getsockopt(sv[0], SOL_SOCKET, SO_PEERCRED, &u, &n));
-	EQ(u.pid, getpid());
-	EQ(u.uid, getuid());
-	OK(setsockopt(sv[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof one));
-	FORKED(pid)
-	{
-		struct ucred mine = { getpid(), 1000, 1000 };
-		REQUIRE(setresgid(1000, 1000, 1000) == 0 && setresuid(1000, 1000, 1000) == 0);
-		EQ(write(sv[1], "x", 1), 1);
-		EQ(send_with(sv[1], SCM_CREDENTIALS, &mine, sizeof mine), 1);
-		mine.uid = 0;
-		ERR(send_with(sv[1], SCM_CREDENTIALS, &mine, sizeof mine), EPERM);
-	}
-	for (int i = 0; i < 2; i++) {
-		flags = 0;
-		EQ(receive_with(sv[0], SCM_CREDENTIALS, &u, sizeof u, &flags), sizeof u);
-		EQ(u.pid, pid);
-		EQ(u.uid, 1000);
-		EQ(u.gid, 1000);
-	}
-	EQ(reap(pid), 0);
-	own.uid = 1234; /* root may say what it likes */
-	EQ(send_with(sv[1], SCM_CREDENTIALS, &own, sizeof own), 1);
-	flags = 0;
-	EQ(receive_with(sv[0], SCM_CREDENTIALS, &u, sizeof u, &flags), sizeof u);
-	EQ(u.uid, 1234);
-	close2(sv);
 }
 
 static void shutting_down(void)
@@ -667,56 +545,10 @@ static void waiting_in_line(void)
 	alarm(TAP_SECONDS);
 }
 
-/* Two that are sent into each other at the same moment: one is refused, or nobody could free them.
- */
-static void circles(void)
-{
-	for (int round = 0; round < 300; round++) {
-		int a[2], b[2];
-		pid_t pid[2];
-
-		pair(a);
-		pair(b);
-		WORD(0) = 0;
-		for (int i = 0; i < 2; i++) {
-			FORKED(pid[i])
-			{
-				__atomic_add_fetch(&WORD(0), 1, __ATOMIC_SEQ_CST);
-				while (WORD(0) < 2)
-					;
-				send_with(i ? a[1] : b[1], SCM_RIGHTS, i ? b : a, 4);
-			}
-		}
-		close2(a);
-		close2(b);
-		EQ(reap(pid[0]), 0);
-		EQ(reap(pid[1]), 0);
-	}
-	/* a long chain is no circle, and falls in one go */
-	int end = -1, last = -1;
-	for (int i = 0; i < 3000; i++) {
-		int sv[2];
-
-		pair(sv);
-		if (end >= 0) {
-			EQ(send_with(last, SCM_RIGHTS, sv, 4), 1);
-			close(sv[0]);
-			close(last);
-		} else {
-			end = sv[0];
-		}
-		last = sv[1];
-	}
-	close(last);
-	close(end);
-}
-
 static const struct tap_case cases[] = {
-	T(creation),	    T(pairs),	      T(sigpipe),
-	T(named),	    T(abstract),      T(backlog),
-	T(credentials),	    T(shutting_down), T(passing_descriptors),
-	T(options),	    T(polling),	      T(killed_in_line),
-	T(waiting_in_line), T(circles),	      T(closing_listener),
+	T(creation), T(pairs),		T(sigpipe),	    T(named),
+	T(abstract), T(backlog),	T(shutting_down),   T(options),
+	T(polling),  T(killed_in_line), T(waiting_in_line), T(closing_listener),
 };
 
 int main(int argc, char **argv)
