@@ -24,39 +24,6 @@
 
 #define STATUS_TOLD 2 /* the other side says what went wrong */
 
-/* --- places --- */
-
-/* Opens the directory `path` (absolute) by its components, none of which may be a link. */
-static int open_unlinked(const char *path)
-{
-	char *copy = must(strdup(path)), *rest = copy, *part;
-	int dir = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), next;
-
-	while (dir >= 0 && (part = strsep(&rest, "/"))) {
-		if (!*part)
-			continue;
-		next = openat(dir, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		close(dir);
-		dir = next;
-	}
-	free(copy);
-	return dir;
-}
-
-/* The process is in `root` from now on, for good. */
-int place_enter(const char *root)
-{
-	int dir;
-
-	if (!root)
-		return 0;
-	dir = open_unlinked(root);
-	if (dir < 0 || fchdir(dir) || chroot(".") || chdir("/"))
-		return fail_errno(errno, "%s", root);
-	close(dir);
-	return 0;
-}
-
 /* --- the two sides --- */
 
 static int send_side(const struct copy_end *from, int fd)

@@ -260,7 +260,12 @@ struct copy_end {
 	bool contents; /* of SRC: what is in the directory, not itself */
 };
 int copy_tree(const struct copy_end *from, const struct copy_end *to);
-int place_enter(const char *root); /* for good; an exit status after the message */
+
+/* Directories that containers can change meanwhile (place.c). */
+/* `path` from the directory `start` on; no component may be a link. -1 and errno */
+int place_open(const char *start, const char *path);
+/* Its root for good, unless it is NULL; an exit status after the message. */
+int place_enter(const char *root);
 
 /* tar with `root` as its root (tar.c). */
 struct tar {

@@ -225,23 +225,6 @@ static void add_directories(void)
 
 /* --- what is in directories that were added --- */
 
-/* A directory by its path in the volume; who is inside may put a link there meanwhile. */
-static int open_directory(const char *path)
-{
-	char *copy = must(strdup(path)), *rest = copy, *part;
-	int dir = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC), next;
-
-	while (dir >= 0 && (part = strsep(&rest, "/"))) {
-		if (!*part)
-			continue;
-		next = openat(dir, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		close(dir);
-		dir = next;
-	}
-	free(copy);
-	return dir;
-}
-
 /* Takes fd over. What goes while one looks is not told. 0 or an errno. */
 static int add_below(int fd, const char *path)
 {
@@ -292,7 +275,7 @@ static int add_contents(int id, const char *word)
 		if (changes[i].what != 'A' || (done && is_below(path, done)))
 			continue;
 		status = look_into(id, word);
-		fd = status ? -1 : open_directory(path);
+		fd = status ? -1 : place_open(place, path);
 		if (fd < 0)
 			continue;
 		err = add_below(fd, path);
