@@ -106,25 +106,13 @@ static void caps_after_setfsuid(struct cred *c, const struct cred *old)
 
 /* --- what comes in --- */
 
-/* NO_ID stays what it is. */
-static int uids_given(u32 *id[], unsigned n)
+/* `given` is uid_given or gid_given. NO_ID stays what it is. */
+static int ids_given(u32 (*given)(u32), u32 *id[], unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		if (*id[i] == NO_ID)
 			continue;
-		*id[i] = uid_given(*id[i]);
-		if (*id[i] == NO_ID)
-			return -EINVAL;
-	}
-	return 0;
-}
-
-static int gids_given(u32 *id[], unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		if (*id[i] == NO_ID)
-			continue;
-		*id[i] = gid_given(*id[i]);
+		*id[i] = given(*id[i]);
 		if (*id[i] == NO_ID)
 			return -EINVAL;
 	}
@@ -183,7 +171,7 @@ s64 sys_setreuid(u32 ruid, u32 euid)
 	bool privileged = capable(CAP_SETUID);
 	u32 effective;
 
-	if (uids_given((u32 *[]){ &ruid, &euid }, 2))
+	if (ids_given(uid_given, (u32 *[]){ &ruid, &euid }, 2))
 		return -EINVAL;
 	effective = euid == NO_ID ? old->euid : euid;
 	if (ruid != NO_ID && ruid != old->uid && ruid != old->euid && !privileged)
@@ -199,7 +187,7 @@ s64 sys_setresuid(u32 ruid, u32 euid, u32 suid)
 {
 	const struct cred *old = current->cred;
 
-	if (uids_given((u32 *[]){ &ruid, &euid, &suid }, 3))
+	if (ids_given(uid_given, (u32 *[]){ &ruid, &euid, &suid }, 3))
 		return -EINVAL;
 	if (!capable(CAP_SETUID) && ((ruid != NO_ID && !uid_is_one_of(ruid, old)) ||
 				     (euid != NO_ID && !uid_is_one_of(euid, old)) ||
@@ -263,7 +251,7 @@ s64 sys_setregid(u32 rgid, u32 egid)
 	bool privileged = capable(CAP_SETGID);
 	u32 effective;
 
-	if (gids_given((u32 *[]){ &rgid, &egid }, 2))
+	if (ids_given(gid_given, (u32 *[]){ &rgid, &egid }, 2))
 		return -EINVAL;
 	effective = egid == NO_ID ? old->egid : egid;
 	if (rgid != NO_ID && rgid != old->gid && rgid != old->egid && !privileged)
@@ -279,7 +267,7 @@ s64 sys_setresgid(u32 rgid, u32 egid, u32 sgid)
 {
 	const struct cred *old = current->cred;
 
-	if (gids_given((u32 *[]){ &rgid, &egid, &sgid }, 3))
+	if (ids_given(gid_given, (u32 *[]){ &rgid, &egid, &sgid }, 3))
 		return -EINVAL;
 	if (!capable(CAP_SETGID) && ((rgid != NO_ID && !gid_is_one_of(rgid, old)) ||
 				     (egid != NO_ID && !gid_is_one_of(egid, old)) ||
