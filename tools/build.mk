@@ -17,7 +17,7 @@ compile_commands.json: $(GEN)/syscalls.h ## for clangd and other editors' helper
 	done | sed '1s/^/[\n/; $$!s/$$/,/; $$s/$$/\n]/' >$@
 
 # Skerry against Linux: doc/performance.md. BENCH: arguments of tools/bench.
-$(BUILD)/tests/bench/%: tests/bench/%.c $(USER_LIB)
+$(BUILD)/tests/bench/%: tests/bench/%.c tests/bench/measure.h $(USER_LIB)
 	@mkdir -p $(@D)
 	$(USER_CC) $(filter-out -MMD -MP,$(USER_CFLAGS)) $(USER_LDFLAGS) -s -o $@ $< $(USER_LIB)
 

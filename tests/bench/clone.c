@@ -27,10 +27,10 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "abi/cowfs.h"
+#include "measure.h"
 
 #define ROUNDS 9
 #define MIB    (1l << 20)
@@ -51,25 +51,11 @@ static long must(long r, const char *what)
 	return r;
 }
 
-static double now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void say_times(const char *name, double *v)
 {
-	qsort(v, ROUNDS, sizeof(*v), by_value);
-	printf("%s_median %.1f us\n%s_worst %.1f us\n", name, v[ROUNDS / 2], name, v[ROUNDS - 1]);
+	double middle = median(v, ROUNDS);
+
+	printf("%s_median %.1f us\n%s_worst %.1f us\n", name, middle, name, v[ROUNDS - 1]);
 }
 
 static int open_dir(const char *path)

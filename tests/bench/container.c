@@ -11,9 +11,9 @@
  *
  *	container scale PROGRAM N
  *		makes containers with one sleeping process each until N are there or there is no
- *more memory: how many, what memory each has taken, and how long the making of one took (its
- *		process comes to rest before the next begins): medians of 51 around the 100th,
- *1,000th, 5,000th and last, and the first's
+ *		more memory: how many, what memory each has taken, and how long the making of one
+ *		took (its process comes to rest before the next begins): medians of 51 around the
+ *		100th, 1,000th, 5,000th and last, and the first's
  *
  *	container ctool PROGRAM N
  *		ms of `ctool run --rm DIRECTORY PROGRAM` from its fork to its end: median of N
@@ -30,9 +30,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include <skerry/container.h>
+
+#include "measure.h"
 
 #define ROOT  "/bench-root"
 #define BLOCK 20
@@ -41,27 +42,6 @@ static void die(const char *what)
 {
 	fprintf(stderr, "container: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static double now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *v, int n)
-{
-	qsort(v, n, sizeof(*v), by_value);
-	return v[n / 2];
 }
 
 /* The program of the process that fork or cfork made. */

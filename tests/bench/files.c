@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * files.c - what a filesystem on a disk costs; the same static program runs on Linux (ext4) and on
- *Skerry (cowfs). Prints "name value unit" as kbench does. tools/bench mounts, unmounts (for cold
- *reads) and compares.
+ * Skerry (cowfs). Prints "name value unit" as kbench does. tools/bench mounts, unmounts (for cold
+ * reads) and compares.
  *
- *	files small DIR      10,000 files of 4 KiB in 100 directories: create and write, stat, read,
- *unlink; us each files write FILE     64 MiB in pieces of 64 KiB, then fsync: MB/s files read FILE
- *NAME the same read, as row NAME: MB/s files random FILE    4 KiB overwritten somewhere in FILE,
- *then fsync, 500 times: us each files append FILE    100 bytes appended, then fsync, 500 times: us
- *each
+ *	files small DIR
+ *		10,000 files of 4 KiB in 100 directories: create and write, stat, read, unlink;
+ *		us each
+ *
+ *	files write FILE
+ *		64 MiB in pieces of 64 KiB, then fsync: MB/s
+ *
+ *	files read FILE NAME
+ *		the same read, as row NAME: MB/s
+ *
+ *	files random FILE
+ *		4 KiB overwritten somewhere in FILE, then fsync, 500 times: us each
+ *
+ *	files append FILE
+ *		100 bytes appended, then fsync, 500 times: us each
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +27,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "measure.h"
 
 #define FILES	  10000
 #define DIRS	  100
@@ -32,14 +43,6 @@ static void __attribute__((noreturn)) fail(const char *what)
 {
 	fprintf(stderr, "files: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static double now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
 }
 
 static const char *file_name(int i)
