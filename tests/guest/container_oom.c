@@ -5,6 +5,7 @@
  * takes all of them along, and its memory comes back.
  */
 #include "cont.h"
+#include "fail_nth.h"
 #include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -319,23 +320,17 @@ static void fork_that_fails(void)
 	pid_t pid;
 
 	world();
-	int fd = open("/proc/self/fail-nth", O_WRONLY);
-	if (fd < 0)
-		SKIP("no fail-nth: not the debug kernel");
-	close(fd);
+	fail_nth_required();
 	int c = spawn();
 	CFORKED(pid, c)
 	{
 		for (int n = 1; n < 200; n++) {
-			char text[16];
-			int length = snprintf(text, sizeof text, "%d", n);
-			fd = OK(open("/proc/self/fail-nth", O_WRONLY));
-			EQ(write(fd, text, length), length);
+			int fd = fail_nth_open();
+			fail_nth(fd, n);
 			pid_t child = fork();
 			if (child == 0)
 				_exit(0);
-			while (pwrite(fd, "0", 1, 0) < 0) /* may be the one that fails */
-				;
+			fail_none(fd);
 			close(fd);
 			WORD(0) = n;
 			if (child > 0) {

@@ -4,6 +4,7 @@
  * may open it, what names it has and for whom, who pays, what becomes of it.
  */
 #include "cont.h"
+#include "fail_nth.h"
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <termios.h>
@@ -215,22 +216,16 @@ static void who_pays(void)
 static void open_that_fails(void)
 {
 	world();
-	int c = spawn(), nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC), n;
+	fail_nth_required();
+	int c = spawn(), nth = fail_nth_open(), n;
 	char left[16] = "0";
 
-	if (nth < 0) {
-		gone(c);
-		SKIP("no fail-nth: not the debug kernel");
-	}
 	for (n = 1; n < 100 && left[0] == '0'; n++) {
-		char text[16];
-		int length = snprintf(text, sizeof text, "%d", n);
-		EQ(pwrite(nth, text, length, 0), length);
+		fail_nth(nth, n);
 		int fd = open_control(c), error = errno;
 		while (pread(nth, left, sizeof left, 0) < 0) /* may be the one that fails */
 			;
-		while (pwrite(nth, "0", 1, 0) < 0)
-			;
+		fail_none(nth);
 		if (fd >= 0)
 			EQ(number(fd), 0); /* those that failed kept nothing */
 		else

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cowfs_alloc.c - memory that is not there, in cowfs: each allocation of each operation fails once,
- * one after the other
- * (/proc/self/fail-nth, debug kernel). The operation succeeds all the same (the kernel has made
+ * one after the other (fail_nth.h). The operation succeeds all the same (the kernel has made
  * room and tried again), or says ENOMEM and has changed nothing; in the end all blocks are free
  * that were, and no object is left.
  */
 #include "cowfs.h"
+#include "fail_nth.h"
 #include <sys/xattr.h>
 
 #define BYTES	(3 * PAGE)
@@ -29,22 +29,13 @@ static char bytes[BYTES];
 
 /* --- injection --- */
 
-static void arm(int n)
-{
-	char text[16];
-	int length = snprintf(text, sizeof text, "%d", n);
-
-	EQ(pwrite(nth, text, length, 0), length);
-}
-
 /* Has it failed? Reading may be what takes the last of the countdown. */
 static bool disarm(void)
 {
 	char text[16] = "";
 	bool fired = pread(nth, text, sizeof text - 1, 0) > 0 && atoi(text) == 0;
 
-	while (pwrite(nth, "0", 1, 0) < 0)
-		;
+	fail_none(nth);
 	return fired;
 }
 
@@ -499,7 +490,7 @@ static bool fail(const struct step *s, int n)
 
 	if (s->cold)
 		forget();
-	arm(n);
+	fail_nth(nth, n);
 	r = s->run();
 	e = errno;
 	fired = disarm();
@@ -564,12 +555,9 @@ static void each_allocation(const struct step *steps, unsigned count)
 {
 	uint64_t before = 0;
 
+	fail_nth_required();
 	top = scratch_cowfs();
-	nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (nth < 0) {
-		close(top);
-		SKIP("no fail-nth: not the debug kernel");
-	}
+	nth = fail_nth_open();
 	for (int round = 0; round < 2; round++) {
 		before = free_blocks();
 		OK(mkdir("w", 0755));

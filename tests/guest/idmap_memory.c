@@ -2,24 +2,22 @@
 /*
  * idmap_memory.c - maps of ids, and entering a container that has one, when memory fails.
  */
+#include "fail_nth.h"
 #include "users.h"
 
 /* Runs try() with the n-th allocation failing, for each n until it succeeds; it says ENOMEM so far.
  */
 static int each_allocation_fails(int (*try)(int), int argument)
 {
-	int fd = OK(open("/proc/self/fail-nth", O_WRONLY | O_CLOEXEC)), n;
+	int fd = fail_nth_open(), n;
 
 	for (n = 1; n < 200; n++) {
-		char text[16];
-		int length = snprintf(text, sizeof text, "%d", n);
-		EQ(pwrite(fd, text, length, 0), length);
-		int ret = try(argument), saved = errno;
-		while (pwrite(fd, "0", 1, 0) < 0)
-			;
+		fail_nth(fd, n);
+		int ret = try(argument);
+		fail_none(fd);
 		if (ret >= 0)
 			break;
-		EQ(saved, ENOMEM);
+		EQ(errno, ENOMEM);
 	}
 	close(fd);
 	return n;
@@ -47,18 +45,16 @@ static int try_join(int c)
  */
 static void maps_without_memory(void)
 {
-	int fd = OK(open("/proc/self/fail-nth", O_WRONLY | O_CLOEXEC));
+	int fd = fail_nth_open();
 
 	for (int n = 1; n < 12; n++) {
-		char text[16];
-		int length = snprintf(text, sizeof text, "%d", n), c = spawn();
+		int c = spawn();
 		OK(control_set(c, "gid_map", "0 200000 5\n5 300000 100"));
-		EQ(pwrite(fd, text, length, 0), length);
-		int err = control_set(c, "uid_map", MAP), saved = errno;
-		while (pwrite(fd, "0", 1, 0) < 0)
-			;
+		fail_nth(fd, n);
+		int err = control_set(c, "uid_map", MAP);
+		fail_none(fd);
 		if (err) {
-			EQ(saved, ENOMEM);
+			EQ(errno, ENOMEM);
 			STREQ(control_get(c, "uid_map"), "         0     200000          5");
 			OK(control_set(c, "uid_map", MAP));
 		}
@@ -72,10 +68,7 @@ static void maps_without_memory(void)
 static void memory_fails(void)
 {
 	world();
-	int fd = open("/proc/self/fail-nth", O_WRONLY);
-	if (fd < 0)
-		SKIP("no fail-nth: not the debug kernel");
-	close(fd);
+	fail_nth_required();
 	maps_without_memory();
 	int c = mapped(MAP), n;
 	pid_t pid;
