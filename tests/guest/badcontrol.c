@@ -282,6 +282,26 @@ static bool spawn_errno(int e)
 	return false;
 }
 
+/* Each address of the specification, and its own, leads nowhere. */
+static void specification_at(const struct container_spec *good, char *bad)
+{
+	struct container_spec s = *good;
+
+	ERR(syscall(SYS_spawncont, bad, sizeof s), EFAULT);
+	s.deny = (uintptr_t)bad;
+	if (bad)
+		ERR(syscall(SYS_spawncont, &s, sizeof s), EFAULT);
+	s = *good;
+	s.binds = (uintptr_t)bad;
+	s.bind_count = 1;
+	ERR(syscall(SYS_spawncont, &s, sizeof s), EFAULT);
+	struct container_bind b = { (uintptr_t)bad, (uintptr_t) "/in", 0, 0 };
+	s.binds = (uintptr_t)&b;
+	ERR(syscall(SYS_spawncont, &s, sizeof s), EFAULT);
+	b = (struct container_bind){ (uintptr_t) "r", (uintptr_t)bad, 0, 0 };
+	ERR(syscall(SYS_spawncont, &s, sizeof s), EFAULT);
+}
+
 /* Each word of the specification in turn with each hostile value. */
 static void specifications(void)
 {
@@ -326,22 +346,8 @@ static void specifications(void)
 		else
 			CHECK(spawn_errno(errno));
 	}
-	for (size_t k = 0; k < COUNT(nowhere); k++) {
-		ERR(syscall(SYS_spawncont, nowhere[k], sizeof good), EFAULT);
-		struct container_spec s = good;
-		s.deny = (uintptr_t)nowhere[k];
-		if (nowhere[k])
-			ERR(syscall(SYS_spawncont, &s, sizeof s), EFAULT);
-		s = good;
-		s.binds = (uintptr_t)nowhere[k];
-		s.bind_count = 1;
-		ERR(syscall(SYS_spawncont, &s, sizeof s), EFAULT);
-		struct container_bind b = { (uintptr_t)nowhere[k], (uintptr_t) "/in", 0, 0 };
-		s.binds = (uintptr_t)&b;
-		ERR(syscall(SYS_spawncont, &s, sizeof s), EFAULT);
-		b = (struct container_bind){ (uintptr_t) "r", (uintptr_t)nowhere[k], 0, 0 };
-		ERR(syscall(SYS_spawncont, &s, sizeof s), EFAULT);
-	}
+	for (size_t k = 0; k < COUNT(nowhere); k++)
+		specification_at(&good, nowhere[k]);
 	struct container_spec s = good;
 	s.bind_count = CONTAINER_BINDS_MAX + 1;
 	ERR(syscall(SYS_spawncont, &s, sizeof s), EINVAL);
@@ -415,83 +421,116 @@ static uint64_t random_of(uint64_t *state)
 	return *state;
 }
 
-/* One deed on a container that may be going; the ids are in WORD(0..). */
+/* What is done to a container that may be going; r is random. 0, or -1 and errno. */
+
+static int pause_it(int cid, uint64_t r TAP_UNUSED)
+{
+	return CPAUSE(cid);
+}
+
+static int resume_it(int cid, uint64_t r TAP_UNUSED)
+{
+	return CRESUME(cid);
+}
+
+static int stop_it(int cid, uint64_t r TAP_UNUSED)
+{
+	return CSTOP(cid);
+}
+
+static int destroy_it(int cid, uint64_t r TAP_UNUSED)
+{
+	return DESTROY(cid);
+}
+
+static int fork_into(int cid, uint64_t r)
+{
+	pid_t pid = CFORK(cid);
+
+	if (pid == 0) {
+		if (r >> 20 & 1)
+			fork();
+		if (r >> 21 & 1)
+			usleep(r >> 24 & 4095);
+		_exit(0);
+	}
+	return pid < 0 ? -1 : 0;
+}
+
+static int join_it(int cid, uint64_t r)
+{
+	if (fork() == 0) {
+		if (JOIN(cid) == 0 && r >> 20 & 1) {
+			fork();
+			LEAVE();
+		}
+		_exit(0);
+	}
+	return 0;
+}
+
+static int ask_about(int cid, uint64_t r TAP_UNUSED)
+{
+	struct cinfo info;
+
+	return syscall(SYS_cinfo, cid, &info, sizeof info);
+}
+
+static int poll_and_close(int fd)
+{
+	if (fd < 0)
+		return -1;
+	poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, 0);
+	close(fd);
+	return 0;
+}
+
+static int watch_it(int cid, uint64_t r TAP_UNUSED)
+{
+	return poll_and_close(syscall(SYS_container_notify, cid));
+}
+
+static int manage_it(int cid, uint64_t r TAP_UNUSED)
+{
+	return poll_and_close(syscall(SYS_container_sched, cid));
+}
+
+/* Whatever comes of it. */
+static int write_to(int cid, uint64_t r)
+{
+	size_t f = (r >> 16) % COUNT(files);
+	uint64_t k = r >> 24;
+
+	control_set(cid, files[f].name,
+		    k % 3 && files[f].good ? files[f].good : junk[k % COUNT(junk)]);
+	return 0;
+}
+
+static int read_from(int cid, uint64_t r)
+{
+	static const char *const names[] = { "procs",		"cpu.stat", "events",
+					     "sched.state",	"state",    "memory.map",
+					     "syscalls.events", "name" };
+	char path[128], text[512];
+
+	snprintf(path, sizeof path, CONTROL "/%d/%s", cid, names[(r >> 16) % COUNT(names)]);
+	tap_slurp(path, text, sizeof text);
+	return 0;
+}
+
+static int (*const deeds[])(int cid, uint64_t r) = {
+	pause_it,   resume_it, stop_it,	 fork_into, join_it,  ask_about, watch_it,  manage_it,
+	destroy_it, write_to,  write_to, write_to,  write_to, read_from, read_from, read_from,
+};
+
+/* The ids are in WORD(0..). */
 static void deed(uint64_t r)
 {
-	int cid = WORD(r % SLOTS), number = r >> 8 & 15, fd, result = 0;
-	char path[128], text[512];
-	struct cinfo info;
-	pid_t pid;
+	int cid = WORD(r % SLOTS);
+	unsigned number = (r >> 8) % COUNT(deeds);
 
-	if (!cid)
-		return;
-	switch (number) {
-	case 0:
-		result = CPAUSE(cid);
-		break;
-	case 1:
-		result = CRESUME(cid);
-		break;
-	case 2:
-		result = CSTOP(cid);
-		break;
-	case 3:
-		pid = CFORK(cid);
-		if (pid == 0) {
-			if (r >> 20 & 1)
-				fork();
-			if (r >> 21 & 1)
-				usleep(r >> 24 & 4095);
-			_exit(0);
-		}
-		result = pid < 0 ? -1 : 0;
-		break;
-	case 4:
-		if ((pid = fork()) == 0) {
-			if (JOIN(cid) == 0 && r >> 20 & 1) {
-				fork();
-				LEAVE();
-			}
-			_exit(0);
-		}
-		break;
-	case 5:
-		result = syscall(SYS_cinfo, cid, &info, sizeof info);
-		break;
-	case 6:
-	case 7:
-		fd = syscall(number == 6 ? SYS_container_notify : SYS_container_sched, cid);
-		result = fd < 0 ? -1 : 0;
-		if (fd >= 0) {
-			poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, 0);
-			close(fd);
-		}
-		break;
-	case 8:
-		result = DESTROY(cid);
-		break;
-	default:
-		if (number < 13) {
-			size_t f = (r >> 16) % COUNT(files);
-			uint64_t k = r >> 24;
-			const char *value =
-				k % 3 && files[f].good ? files[f].good : junk[k % COUNT(junk)];
-			if (control_set(cid, files[f].name, value) && errno == ENOENT)
-				errno = ESRCH;
-			else
-				errno = 0;
-		} else {
-			static const char *const names[] = { "procs",		"cpu.stat",
-							     "events",		"sched.state",
-							     "state",		"memory.map",
-							     "syscalls.events", "name" };
-			snprintf(path, sizeof path, CONTROL "/%d/%s", cid,
-				 names[(r >> 16) % COUNT(names)]);
-			tap_slurp(path, text, sizeof text);
-		}
-	}
-	if (result < 0 && !call_errno(errno))
-		FAIL("deed %d: errno %d", number, errno);
+	if (cid && deeds[number](cid, r) < 0 && !call_errno(errno))
+		FAIL("deed %u: errno %d", number, errno);
 }
 
 static void hammer(uint64_t seed)

@@ -84,78 +84,70 @@ static void make_files(void)
 #define NOT_CANONICAL  0x0800000000000000L
 #define MOST	       24
 
+static int copy_values(long *v, const long *values, size_t size)
+{
+	memcpy(v, values, size);
+	return size / sizeof *v;
+}
+
+#define VALUES(...) \
+	copy_values(v, (const long[]){ __VA_ARGS__ }, sizeof((const long[]){ __VA_ARGS__ }))
+
+static int hostile_address(char kind, long *v)
+{
+	switch (kind) {
+	case 'p':
+		return VALUES(0, 8, (long)hole, (long)none, KERNEL_ADDRESS, NOT_CANONICAL, -1,
+			      (long)path_page, (long)long_path, (long)zero, (long)"f", (long)"f/x",
+			      (long)"none", (long)"d", (long)"none/x");
+	case 'r':
+		return VALUES(0, 8, (long)hole, (long)none, KERNEL_ADDRESS, NOT_CANONICAL, -1,
+			      (long)none - 1, (long)zero);
+	case 'w':
+		return VALUES(0, 8, (long)hole, (long)none, KERNEL_ADDRESS, NOT_CANONICAL, -1,
+			      (long)zero, (long)hole - 1, (long)buffer);
+	case 'x':
+		return VALUES(0, 8, (long)hole, (long)none, KERNEL_ADDRESS, NOT_CANONICAL, -1);
+	case 'X':
+		return VALUES(KERNEL_ADDRESS, NOT_CANONICAL, -1);
+	case 'a':
+		return VALUES(0, 1, PAGE, (long)hole, KERNEL_ADDRESS, NOT_CANONICAL,
+			      0x7ffffffff000L, -PAGE, (long)buffer + 1);
+	}
+	return 0;
+}
+
 /* The hostile values of a kind; their number. The order is the one of badinput.h. */
 static int hostile(char kind, long *v)
 {
-	int n = 0;
-#define ADD(...)                                      \
-	do {                                          \
-		const long list_[] = { __VA_ARGS__ }; \
-		memcpy(v + n, list_, sizeof list_);   \
-		n += COUNT(list_);                    \
-	} while (0)
 	switch (kind) {
 	case 'f':
 	case 'S':
 	case 'd':
-		ADD(-1, 999, 0x7fffffff, INT32_MIN, fd_file, fd_dir, fd_pipe, fd_socket, fd_path);
-		break;
+		return VALUES(-1, 999, 0x7fffffff, INT32_MIN, fd_file, fd_dir, fd_pipe, fd_socket,
+			      fd_path);
 	case 'D':
-		ADD(-1, 999, AT_FDCWD, fd_file, fd_dir, fd_pipe, fd_path);
-		break;
-	case 'p':
-		ADD(0, 8, (long)hole, (long)none, KERNEL_ADDRESS, NOT_CANONICAL, -1,
-		    (long)path_page, (long)long_path, (long)zero, (long)"f", (long)"f/x",
-		    (long)"none", (long)"d", (long)"none/x");
-		break;
-	case 'r':
-		ADD(0, 8, (long)hole, (long)none, KERNEL_ADDRESS, NOT_CANONICAL, -1, (long)none - 1,
-		    (long)zero);
-		break;
-	case 'w':
-		ADD(0, 8, (long)hole, (long)none, KERNEL_ADDRESS, NOT_CANONICAL, -1, (long)zero,
-		    (long)hole - 1, (long)buffer);
-		break;
-	case 'x':
-		ADD(0, 8, (long)hole, (long)none, KERNEL_ADDRESS, NOT_CANONICAL, -1);
-		break;
-	case 'X':
-		ADD(KERNEL_ADDRESS, NOT_CANONICAL, -1);
-		break;
+		return VALUES(-1, 999, AT_FDCWD, fd_file, fd_dir, fd_pipe, fd_path);
 	case 'n':
-		ADD(0, 1, -1, INT64_MIN, INT64_MAX, 1L << 62, 0x7fffffff);
-		break;
+		return VALUES(0, 1, -1, INT64_MIN, INT64_MAX, 1L << 62, 0x7fffffff);
 	case 'o':
-		ADD(0, 1, -1, INT64_MIN, INT64_MAX, 1L << 62);
-		break;
+		return VALUES(0, 1, -1, INT64_MIN, INT64_MAX, 1L << 62);
 	case 'i':
-		ADD(-1, INT32_MIN, 0x40000000, 0x7fffffff, 99, 1 << 20);
-		break;
+		return VALUES(-1, INT32_MIN, 0x40000000, 0x7fffffff, 99, 1 << 20);
 	case 'j':
-		ADD(-1, INT32_MIN, 0x40000000, 0x7fffffff, 77777);
-		break;
+		return VALUES(-1, INT32_MIN, 0x40000000, 0x7fffffff, 77777);
 	case 'k':
-		ADD(0, 1);
-		break;
+		return VALUES(0, 1);
 	case 'm':
-		ADD(0, 07777, -1);
-		break;
-	case 'a':
-		ADD(0, 1, PAGE, (long)hole, KERNEL_ADDRESS, NOT_CANONICAL, 0x7ffffffff000L, -PAGE,
-		    (long)buffer + 1);
-		break;
+		return VALUES(0, 07777, -1);
 	case 'u':
-		ADD(-1, 0);
-		break;
+		return VALUES(-1, 0);
 	case 's':
-		ADD(-1, 65, 1000, 0);
-		break;
+		return VALUES(-1, 65, 1000, 0);
 	case 'P':
-		ADD(999999, 0x7fffffff);
-		break;
+		return VALUES(999999, 0x7fffffff);
 	}
-	return n;
-#undef ADD
+	return hostile_address(kind, v);
 }
 
 static long plain(const char *token)

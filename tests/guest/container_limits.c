@@ -109,91 +109,122 @@ static void memory_limit(void)
 	gone(c);
 }
 
-/* What the kernel keeps on behalf of a process counts too: pipes, sockets, files, tables, names. */
+/* --- what the kernel keeps on behalf of a process counts too --- */
+
+/* Each takes a little more; false and errno if that is refused. */
+
+static bool fill(const int p[2])
+{
+	static const char page[4096];
+
+	while (write(p[1], page, sizeof page) > 0)
+		;
+	return true;
+}
+
+static bool take_pipe(long i TAP_UNUSED)
+{
+	int p[2];
+
+	return pipe2(p, O_NONBLOCK) == 0 && fill(p);
+}
+
+static bool take_sockets(long i TAP_UNUSED)
+{
+	int p[2];
+
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p) == 0 && fill(p);
+}
+
+static bool take_file(long i)
+{
+	static const char page[4096];
+	char name[32];
+
+	if (i == 0)
+		OK(mount("none", "/tmp", "tmpfs", 0, NULL));
+	snprintf(name, sizeof name, "/tmp/f%ld", i);
+	int fd = open(name, O_CREAT | O_WRONLY, 0600);
+	if (fd < 0 || write(fd, page, sizeof page) < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+static bool take_mapping_at(long at, int protection, int flags)
+{
+	return mmap((void *)(0x100000000000 + at), 4096, protection,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | flags, -1, 0) != MAP_FAILED;
+}
+
+static bool take_page_table(long i)
+{
+	return take_mapping_at(i * (1L << 30), PROT_READ | PROT_WRITE, MAP_POPULATE);
+}
+
+static bool take_mapping(long i)
+{
+	return take_mapping_at(i * 8192, PROT_READ, 0);
+}
+
+static bool take_process(long i TAP_UNUSED)
+{
+	pid_t pid = fork();
+
+	if (getpid() != 2) /* of take_all() */
+		idle();
+	return pid >= 0;
+}
+
+/* The errno with which it ended; 0: never, or the limit of descriptors came first. */
+static int take_all(bool (*take)(long i))
+{
+	for (long i = 0; i < 200000; i++)
+		if (!take(i))
+			return errno == EMFILE ? 0 : errno;
+	return 0;
+}
+
+static const struct way {
+	const char *name;
+	bool (*take)(long i);
+	bool only; /* nothing else bounds it: the limit must be met */
+} ways[] = {
+	{ "pipes", take_pipe, false },	    { "sockets", take_sockets, false },
+	{ "tmpfs", take_file, true },	    { "page tables", take_page_table, true },
+	{ "mappings", take_mapping, true }, { "processes", take_process, true },
+};
+
+static void kernel_memory_of(const struct way *way)
+{
+	int c = spawn_limited(CONTAINER_NO_LIMIT, 8 << 20);
+	pid_t pid;
+
+	WORD(0) = 0;
+	CFORKED(pid, c)
+	{
+		pid_t child;
+		FORKED(child) WORD(0) = take_all(way->take);
+		int code = reap(child);
+		WORD(1) = code;
+		CHECK(code == 0 || code == 137);
+		WORD(2) = WORD(0) == ENOMEM || WORD(0) == ENOSPC || WORD(0) == EAGAIN ||
+			  WORD(0) == ENOBUFS || code == 137;
+		kill(-1, SIGKILL);
+	}
+	int code = reap(pid);
+	struct cinfo i = info_of(c);
+	if (code || i.memory_peak > 8 << 20 || (!WORD(2) && way->only))
+		FAIL("%s: exit %d, child %d, errno %d, peak %lld", way->name, code, WORD(1),
+		     WORD(0), (long long)i.memory_peak);
+	gone(c);
+}
+
 static void kernel_memory(void)
 {
-	static const char *names[] = { "pipes",	      "sockets",  "tmpfs",
-				       "page tables", "mappings", "processes" };
-
 	world();
-	for (int way = 0; way < 6; way++) {
-		int c = spawn_limited(CONTAINER_NO_LIMIT, 8 << 20);
-		pid_t pid;
-		WORD(0) = 0;
-		CFORKED(pid, c)
-		{
-			pid_t child;
-			FORKED(child)
-			{
-				static char page[4096];
-				int p[2], fd = -1;
-				char name[32];
-				if (way == 2)
-					OK(mount("none", "/tmp", "tmpfs", 0, NULL));
-				for (long i = 0; i < 200000; i++) {
-					bool failed = false;
-					switch (way) {
-					case 0:
-						failed = pipe2(p, O_NONBLOCK) < 0;
-						while (!failed && write(p[1], page, 4096) > 0)
-							;
-						break;
-					case 1:
-						failed = socketpair(AF_UNIX,
-								    SOCK_STREAM | SOCK_NONBLOCK, 0,
-								    p) < 0;
-						while (!failed && write(p[1], page, 4096) > 0)
-							;
-						break;
-					case 2:
-						snprintf(name, sizeof name, "/tmp/f%ld", i);
-						fd = open(name, O_CREAT | O_WRONLY, 0600);
-						failed = fd < 0 || write(fd, page, 4096) < 0;
-						if (!failed)
-							close(fd);
-						break;
-					case 3:
-						failed = mmap((void *)(0x100000000000 +
-								       i * (1L << 30)),
-							      4096, PROT_READ | PROT_WRITE,
-							      MAP_PRIVATE | MAP_ANONYMOUS |
-								      MAP_FIXED | MAP_POPULATE,
-							      -1, 0) == MAP_FAILED;
-						break;
-					case 4:
-						failed = mmap((void *)(0x100000000000 + i * 8192),
-							      4096, PROT_READ,
-							      MAP_PRIVATE | MAP_ANONYMOUS |
-								      MAP_FIXED,
-							      -1, 0) == MAP_FAILED;
-						break;
-					default:
-						failed = fork() < 0;
-						if (getpid() != 2)
-							idle();
-					}
-					if (failed && errno == EMFILE)
-						break;
-					if (failed) {
-						WORD(0) = errno;
-						break;
-					}
-				}
-			}
-			int code = reap(child);
-			WORD(1) = code;
-			CHECK(code == 0 || code == 137);
-			WORD(2) = WORD(0) == ENOMEM || WORD(0) == ENOSPC || WORD(0) == EAGAIN ||
-				  WORD(0) == ENOBUFS || code == 137;
-			kill(-1, SIGKILL);
-		}
-		int code = reap(pid);
-		struct cinfo i = info_of(c);
-		if (code || i.memory_peak > 8 << 20 || (!WORD(2) && way >= 2))
-			FAIL("%s: exit %d, child %d, errno %d, peak %lld", names[way], code,
-			     WORD(1), WORD(0), (long long)i.memory_peak);
-		gone(c);
-	}
+	for (size_t i = 0; i < COUNT(ways); i++)
+		kernel_memory_of(&ways[i]);
 }
 
 /* Names that are cached count as well, and make room: nobody is refused one, and nobody dies. */
@@ -202,7 +233,7 @@ static void cached_names(void)
 	enum { ABSENT = 60000, FILES = 3000 };
 	struct statfs fs;
 
-	if (statfs("/tmp", &fs) || fs.f_type != 0x636f7766)
+	if (statfs("/tmp", &fs) || fs.f_type != COWFS_MAGIC)
 		SKIP("/tmp is not on cowfs: names of tmpfs are not a cache");
 	world();
 	int c = spawn_limited(CONTAINER_NO_LIMIT, 8 << 20);
@@ -234,6 +265,11 @@ static void cached_names(void)
 	gone(c);
 }
 
+/* --- pause and resume --- */
+
+/* Words that the processes of a container change as they get on. */
+enum { COUNTED, BYTE_READ, MS_SLEPT, FUTEX_VALUE, FUTEX_WOKEN, CALLS_MADE, READY };
+
 /* A number that grows as long as the process runs. */
 static void count_up(volatile int *word)
 {
@@ -249,6 +285,117 @@ static bool stands_still(int word)
 	return WORD(word) == before;
 }
 
+static void sleep_in_read(int fd)
+{
+	char byte;
+
+	EQ(read(fd, &byte, 1), 1);
+	WORD(BYTE_READ) = 1;
+}
+
+static void sleep_for_a_time(void)
+{
+	long long start = now_ms();
+	struct timespec t = { 0, 200000000 };
+
+	EQ(nanosleep(&t, NULL), 0);
+	WORD(MS_SLEPT) = now_ms() - start;
+}
+
+static void sleep_on_a_futex(void)
+{
+	EQ(syscall(SYS_futex, &WORD(FUTEX_VALUE), FUTEX_WAIT, 0, NULL), 0);
+	WORD(FUTEX_WOKEN) = 1;
+}
+
+/* Processes that run, sleep and make system calls all the time. */
+_Noreturn static void be_busy_and_sleep(int fd)
+{
+	if (fork() == 0)
+		count_up(&WORD(COUNTED));
+	if (fork() == 0) {
+		sleep_in_read(fd);
+		idle();
+	}
+	if (fork() == 0) {
+		sleep_for_a_time();
+		idle();
+	}
+	if (fork() == 0) {
+		sleep_on_a_futex();
+		idle();
+	}
+	if (fork() == 0)
+		for (;;) {
+			getppid();
+			++WORD(CALLS_MADE);
+		}
+	WORD(READY) = 1;
+	idle();
+}
+
+/* What they wait for comes while they are paused; they see it afterwards. */
+static void stand_still_and_go_on(int c, int fd)
+{
+	OK(CPAUSE(c));
+	EQ(info_of(c).state, CONTAINER_PAUSED);
+	ERR(CPAUSE(c), EINVAL);
+	CHECK(stands_still(COUNTED));
+	CHECK(stands_still(CALLS_MADE));
+	write(fd, "x", 1);
+	WORD(FUTEX_VALUE) = 1;
+	syscall(SYS_futex, &WORD(FUTEX_VALUE), FUTEX_WAKE, 1, NULL);
+	sleep_ms(300);
+	EQ(WORD(BYTE_READ), 0);
+	EQ(WORD(MS_SLEPT), 0);
+	EQ(WORD(FUTEX_WOKEN), 0);
+	OK(CRESUME(c));
+	EQ(info_of(c).state, CONTAINER_RUNNING);
+	ERR(CRESUME(c), EINVAL);
+	AWAIT(WORD(BYTE_READ) && WORD(MS_SLEPT) && WORD(FUTEX_WOKEN));
+	CHECK(WORD(MS_SLEPT) >= 200);
+	CHECK(!stands_still(COUNTED));
+}
+
+static void many_times_fast(int c)
+{
+	for (int i = 0; i < 50; i++) {
+		OK(CPAUSE(c));
+		OK(CRESUME(c));
+	}
+	CHECK(!stands_still(COUNTED));
+}
+
+/* Pid 1, a number that grows, of the container, which is then paused. */
+static pid_t paused_counter(int c, int mark)
+{
+	pid_t pid;
+
+	CFORKED(pid, c)
+	{
+		WORD(READY) = mark;
+		count_up(&WORD(COUNTED));
+	}
+	AWAIT(WORD(READY) == mark);
+	OK(CPAUSE(c));
+	return pid;
+}
+
+/* Paused ones can be stopped, killed and destroyed. */
+static void end_while_paused(int c, pid_t pid)
+{
+	OK(CPAUSE(c));
+	OK(CSTOP(c));
+	EQ(reap(pid), 137);
+	EQ(info_of(c).state, CONTAINER_STOPPED);
+	pid = paused_counter(c, 2);
+	OK(kill(pid, SIGKILL));
+	EQ(reap(pid), 137);
+	pid = paused_counter(c, 3);
+	gone(c);
+	EQ(reap(pid), 137);
+}
+
 static void pausing(void)
 {
 	pid_t pid;
@@ -259,87 +406,12 @@ static void pausing(void)
 	int c = spawn();
 	ERR(CPAUSE(c), EINVAL); /* nothing runs */
 	ERR(CRESUME(c), EINVAL);
-	CFORKED(pid, c)
-	{
-		if (fork() == 0)
-			count_up(&WORD(0));
-		if (fork() == 0) { /* asleep in read */
-			char byte;
-			EQ(read(p[0], &byte, 1), 1);
-			WORD(1) = 1;
-			idle();
-		}
-		if (fork() == 0) { /* asleep for a time */
-			long long start = now_ms();
-			struct timespec t = { 0, 200000000 };
-			EQ(nanosleep(&t, NULL), 0);
-			WORD(2) = now_ms() - start;
-			idle();
-		}
-		if (fork() == 0) { /* asleep on a futex */
-			EQ(syscall(SYS_futex, &WORD(3), FUTEX_WAIT, 0, NULL), 0);
-			WORD(4) = 1;
-			idle();
-		}
-		if (fork() == 0) { /* system calls all the time */
-			for (;;) {
-				getppid();
-				++WORD(5);
-			}
-		}
-		WORD(6) = 1;
-		idle();
-	}
-	AWAIT(WORD(6) && WORD(0) && WORD(5));
+	CFORKED(pid, c) be_busy_and_sleep(p[0]);
+	AWAIT(WORD(READY) && WORD(COUNTED) && WORD(CALLS_MADE));
 	sleep_ms(50);
-	OK(CPAUSE(c));
-	EQ(info_of(c).state, CONTAINER_PAUSED);
-	ERR(CPAUSE(c), EINVAL);
-	CHECK(stands_still(0));
-	CHECK(stands_still(5));
-	write(p[1], "x", 1); /* the events come now, their results later */
-	WORD(3) = 1;
-	syscall(SYS_futex, &WORD(3), FUTEX_WAKE, 1, NULL);
-	sleep_ms(300);
-	EQ(WORD(1), 0);
-	EQ(WORD(2), 0);
-	EQ(WORD(4), 0);
-	OK(CRESUME(c));
-	EQ(info_of(c).state, CONTAINER_RUNNING);
-	ERR(CRESUME(c), EINVAL);
-	AWAIT(WORD(1) && WORD(2) && WORD(4));
-	CHECK(WORD(2) >= 200);
-	CHECK(!stands_still(0));
-	/* many times, fast */
-	for (int i = 0; i < 50; i++) {
-		OK(CPAUSE(c));
-		OK(CRESUME(c));
-	}
-	CHECK(!stands_still(0));
-	/* paused ones can be killed, stopped and destroyed */
-	OK(CPAUSE(c));
-	OK(CSTOP(c));
-	EQ(reap(pid), 137);
-	EQ(info_of(c).state, CONTAINER_STOPPED);
-	WORD(6) = 0;
-	CFORKED(pid, c)
-	{
-		WORD(6) = 1;
-		count_up(&WORD(0));
-	}
-	AWAIT(WORD(6));
-	OK(CPAUSE(c));
-	OK(kill(pid, SIGKILL));
-	EQ(reap(pid), 137);
-	CFORKED(pid, c)
-	{
-		WORD(6) = 2;
-		count_up(&WORD(0));
-	}
-	AWAIT(WORD(6) == 2);
-	OK(CPAUSE(c));
-	gone(c);
-	EQ(reap(pid), 137);
+	stand_still_and_go_on(c, p[1]);
+	many_times_fast(c);
+	end_while_paused(c, pid);
 	close(p[0]);
 	close(p[1]);
 }
@@ -383,10 +455,71 @@ static void pausing_and_signals(void)
 	gone(c);
 }
 
+/* --- the control files --- */
+
+static int open_control(int c, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/sys/container/%d/%s", c, name);
+	return open(path, O_RDONLY);
+}
+
+/* Inside: only what is below, and self, which cannot be written. */
+static void look_from_inside(int c)
+{
+	ERR(open_control(c, "state"), ENOENT);
+	ERR(open_control(0, "state"), ENOENT);
+	char *text = get("/sys/container/self/pids.max");
+	CHECK(text && atoi(text) == 3);
+	int fd = open("/sys/container/self/pids.max", O_WRONLY);
+	EQ(fd, -1);
+}
+
+static void limits_are_written(int c)
+{
+	static const char *bad[] = { "", "abc", "-1", "3x", "99999999999999999999999", "1 2" };
+
+	OK(control_set(c, "pids.max", "3\n"));
+	EQ(info_of(c).pids_max, 3);
+	OK(control_set(c, "memory.max", "max"));
+	EQ(info_of(c).memory_max, CONTAINER_NO_LIMIT);
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		if (bad[i][0])
+			ERR(control_set(c, "pids.max", bad[i]), EINVAL);
+		EQ(info_of(c).pids_max, 3);
+	}
+}
+
+static void nothing_else_is_written(int c)
+{
+	pid_t other;
+
+	CHECK(control_set(c, "pids.current", "1") < 0);
+	ERR(control_set(c, "nosuchfile", "1"), ENOENT);
+	CHECK(control_set(c, "state", "paused") < 0);
+	FORKED(other)
+	{
+		become(1000, 1000);
+		CHECK(control_set(c, "pids.max", "100") < 0);
+	}
+	EQ(reap(other), 0);
+}
+
+static void statistics_are_read(int c)
+{
+	char path[64], *text = control_get(c, "cpu.stat");
+
+	CHECK(text && !strncmp(text, "usage_usec ", 11));
+	snprintf(path, sizeof path, "/sys/container/%d/memory.events", c);
+	text = get(path);
+	CHECK(text && strstr(text, "oom_kill 0"));
+}
+
 static void control_files(void)
 {
 	pid_t pid;
-	char *text;
+	char *text, byte;
 
 	world();
 	int c = spawn_limited(7, 32 << 20);
@@ -402,58 +535,24 @@ static void control_files(void)
 	{
 		WORD(0) = 1;
 		AWAIT(WORD(1));
-		/* inside: only what is below, and self, which cannot be written */
-		char path[64];
-		snprintf(path, sizeof path, "/sys/container/%d/state", c);
-		ERR(open(path, O_RDONLY), ENOENT);
-		ERR(open("/sys/container/0/state", O_RDONLY), ENOENT);
-		text = get("/sys/container/self/pids.max");
-		CHECK(text && atoi(text) == 3);
-		int fd = open("/sys/container/self/pids.max", O_WRONLY);
-		EQ(fd, -1);
+		look_from_inside(c);
 	}
 	AWAIT(WORD(0));
 	STREQ(control_get(c, "state"), "running");
 	STREQ(control_get(c, "pids.current"), "1");
 	text = control_get(c, "procs");
 	CHECK(text && text[0] == '1');
-	OK(control_set(c, "pids.max", "3\n"));
-	EQ(info_of(c).pids_max, 3);
-	OK(control_set(c, "memory.max", "max"));
-	EQ(info_of(c).memory_max, CONTAINER_NO_LIMIT);
-	static const char *bad[] = { "", "abc", "-1", "3x", "99999999999999999999999", "1 2" };
-	for (size_t i = 0; i < COUNT(bad); i++) {
-		if (bad[i][0])
-			ERR(control_set(c, "pids.max", bad[i]), EINVAL);
-		EQ(info_of(c).pids_max, 3);
-	}
-	CHECK(control_set(c, "pids.current", "1") < 0);
-	ERR(control_set(c, "nosuchfile", "1"), ENOENT);
-	CHECK(control_set(c, "state", "paused") < 0);
-	pid_t other;
-	FORKED(other)
-	{
-		become(1000, 1000);
-		CHECK(control_set(c, "pids.max", "100") < 0);
-	}
-	EQ(reap(other), 0);
-	text = control_get(c, "cpu.stat");
-	CHECK(text && !strncmp(text, "usage_usec ", 11));
-	char path[64];
-	snprintf(path, sizeof path, "/sys/container/%d/memory.events", c);
-	text = get(path);
-	CHECK(text && strstr(text, "oom_kill 0"));
-	int held; /* an open control file outlives the container */
-	snprintf(path, sizeof path, "/sys/container/%d/state", c);
-	held = OK(open(path, O_RDONLY));
+	limits_are_written(c);
+	nothing_else_is_written(c);
+	statistics_are_read(c);
+	int held = OK(open_control(c, "state")); /* an open control file outlives the container */
 	WORD(1) = 1;
 	EQ(reap(pid), 0);
 	STREQ(control_get(c, "state"), "stopped");
 	gone(c);
-	char byte;
 	read(held, &byte, 1);
 	close(held);
-	ERR(open(path, O_RDONLY), ENOENT);
+	ERR(open_control(c, "state"), ENOENT);
 }
 
 /* Limits may be lowered below what is used: nothing new, and what is there stays or is killed. */

@@ -312,15 +312,11 @@ static void advice_and_sync(void)
 	close(fd);
 }
 
-static void extended_attributes(void)
+/* Of the file f, and of l, a link to it. */
+static void attributes_by_name(void)
 {
-	char buf[256], name[300] = "trusted.";
-	static char big[65537];
-	pid_t pid;
+	char buf[256];
 
-	scratch();
-	put("f", "", 0666);
-	OK(symlink("f", "l"));
 	ERR(getxattr("f", "trusted.a", buf, sizeof buf), ENODATA);
 	OK(setxattr("f", "trusted.a", "value", 5, 0));
 	EQ(getxattr("f", "trusted.a", NULL, 0), 5);
@@ -337,6 +333,12 @@ static void extended_attributes(void)
 	EQ(listxattr("f", NULL, 0), 21);
 	EQ(listxattr("f", buf, sizeof buf), 21);
 	ERR(listxattr("f", buf, 20), ERANGE);
+}
+
+static void attributes_too_large(void)
+{
+	static char big[65537];
+
 	ERR(setxattr("f", "trusted.b", big, 65537, 0), E2BIG);
 	if (setxattr("f", "trusted.b", big, 65536, 0)) {
 		EQ(errno, ENOSPC); /* a filesystem on a disk may have less room for all of them */
@@ -345,6 +347,12 @@ static void extended_attributes(void)
 		OK(removexattr("f", "trusted.b"));
 	}
 	ERR(removexattr("f", "trusted.b"), ENODATA);
+}
+
+static void attributes_with_bad_names(void)
+{
+	char name[300] = "trusted.";
+
 	ERR(setxattr("f", "", "", 0, 0), ERANGE);
 	memset(name + 8, 'n', 247);
 	OK(setxattr("f", name, "", 0, 0));
@@ -357,6 +365,12 @@ static void extended_attributes(void)
 	ERR(setxattr("f", "trusted.b", (char *)8, 1, 0), EFAULT);
 	ERR(setxattr("none", "trusted.b", "", 0, 0), ENOENT);
 	ERR(lsetxattr("l", "user.x", "", 0, 0), EPERM);
+}
+
+static void attributes_by_descriptor(void)
+{
+	char buf[256];
+
 	ERR(fgetxattr(-1, "trusted.a", NULL, 0), EBADF);
 	int fd = OK(open("f", O_RDONLY));
 	OK(fsetxattr(fd, "trusted.c", "c", 1, 0));
@@ -367,6 +381,13 @@ static void extended_attributes(void)
 	fd = OK(open("f", O_PATH));
 	ERR(fgetxattr(fd, "trusted.a", NULL, 0), EBADF);
 	close(fd);
+}
+
+static void attributes_of_another_user(void)
+{
+	char buf[256];
+	pid_t pid;
+
 	FORKED(pid)
 	{
 		become(1000, 1000);
@@ -377,6 +398,18 @@ static void extended_attributes(void)
 		EQ(listxattr("f", buf, sizeof buf), 11); /* without the trusted one */
 	}
 	EQ(reap(pid), 0);
+}
+
+static void extended_attributes(void)
+{
+	scratch();
+	put("f", "", 0666);
+	OK(symlink("f", "l"));
+	attributes_by_name();
+	attributes_too_large();
+	attributes_with_bad_names();
+	attributes_by_descriptor();
+	attributes_of_another_user();
 }
 
 static const struct tap_case cases[] = {

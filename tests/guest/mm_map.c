@@ -298,8 +298,13 @@ static void remapping(void)
 	munmap(place, 50 * PAGE);
 	munmap(n, 4 * PAGE);
 	munmap(other, PAGE);
-	/* the old size 0 duplicates a shared mapping */
-	m = mmap(NULL, 2 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+/* The old size 0 duplicates a shared mapping. */
+static void remapping_twice(void)
+{
+	char *m = mmap(NULL, 2 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0), *n;
+
 	m[0] = 1;
 	n = mremap(m, 0, 2 * PAGE, MREMAP_MAYMOVE);
 	CHECK(n != MAP_FAILED && n[0] == 1);
@@ -309,7 +314,14 @@ static void remapping(void)
 	munmap(n, 2 * PAGE);
 	m = map(1);
 	ERR(mremap(m, 0, PAGE, MREMAP_MAYMOVE), EINVAL);
-	/* MREMAP_DONTUNMAP: the pages move, the old range stays, empty */
+	munmap(m, PAGE);
+}
+
+/* MREMAP_DONTUNMAP: the pages move, the old range stays, empty. */
+static void remapping_away(void)
+{
+	char *m = map(1), *n;
+
 	m[0] = 3;
 	n = mremap(m, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
 	if (n != MAP_FAILED || errno != EINVAL) {
@@ -426,9 +438,9 @@ static void grows_down(void)
 }
 
 static const struct tap_case cases[] = {
-	T(anonymous),  T(refused),	 T(placement),	T(holes),
-	T(protection), T(merging),	 T(remapping),	T(program_break),
-	T(limits),     T(many_mappings), T(grows_down), T(stack_growth),
+	T(anonymous), T(refused),	T(placement),	    T(holes),	       T(protection),
+	T(merging),   T(remapping),	T(remapping_twice), T(remapping_away), T(program_break),
+	T(limits),    T(many_mappings), T(grows_down),	    T(stack_growth),
 };
 
 int main(int argc, char **argv)
