@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * containers.c - spawncont, cfork, cstop, destroy, cinfo: life of a container, its pid 1, what is
- * isolated in it, nesting, and 1,000 of them one after the other.
+ * isolated in it, and 1,000 of them one after the other. Containers in containers:
+ * containers_nested.c.
  */
 #include "cont.h"
 #include <sys/prctl.h>
@@ -171,7 +172,44 @@ static void note(int s)
 	caught = s;
 }
 
-/* Orphans go to pid 1; it is not hurt by signals from inside that it does not handle. */
+static void orphans_go_to_pid_1(void)
+{
+	pid_t middle;
+	int status;
+
+	FORKED(middle)
+	{
+		EQ(getpid(), 2);
+		EQ(getppid(), 1);
+		if (fork() == 0) {
+			while (getppid() != 1)
+				sleep_ms(1);
+			_exit(6);
+		}
+	}
+	EQ(reap(middle), 0);
+	CHECK(wait(&status) > 0);
+	EQ(status, 6 << 8);
+}
+
+/* Pid 1 is not hurt by signals from inside that it does not handle. */
+static void signals_from_inside(void)
+{
+	pid_t pid;
+
+	FORKED(pid)
+	{
+		OK(kill(1, SIGTERM));
+		OK(kill(1, SIGKILL));
+		OK(kill(1, SIGSTOP));
+	}
+	EQ(reap(pid), 0);
+	signal(SIGUSR1, note);
+	FORKED(pid) kill(1, SIGUSR1);
+	EQ(reap(pid), 0);
+	EQ(caught, SIGUSR1);
+}
+
 static void first_process(void)
 {
 	pid_t pid;
@@ -180,33 +218,9 @@ static void first_process(void)
 	int c = spawn();
 	CFORKED(pid, c)
 	{
-		pid_t middle;
-		FORKED(middle)
-		{
-			EQ(getpid(), 2);
-			EQ(getppid(), 1);
-			if (fork() == 0) {
-				while (getppid() != 1)
-					sleep_ms(1);
-				_exit(6);
-			}
-		}
-		EQ(reap(middle), 0);
-		int status;
-		CHECK(wait(&status) > 0);
-		EQ(status, 6 << 8);
-		FORKED(middle)
-		{
-			OK(kill(1, SIGTERM));
-			OK(kill(1, SIGKILL));
-			OK(kill(1, SIGSTOP));
-		}
-		EQ(reap(middle), 0);
-		signal(SIGUSR1, note);
-		FORKED(middle) kill(1, SIGUSR1);
-		EQ(reap(middle), 0);
-		EQ(caught, SIGUSR1);
-		*(volatile char *)8 = 1; /* but its own faults do */
+		orphans_go_to_pid_1();
+		signals_from_inside();
+		*(volatile char *)8 = 1; /* its own faults hurt it */
 	}
 	EQ(reap(pid), 128 + SIGSEGV);
 	/* from outside SIGKILL works */
@@ -472,125 +486,6 @@ static void stopping(void)
 	EQ(reap(pid), 137);
 }
 
-static void nested(void)
-{
-	pid_t pid;
-
-	world();
-	OK(mkdir("r/inner", 0755));
-	int c = spawn_limited(10, CONTAINER_NO_LIMIT), sibling = spawn();
-	CFORKED(pid, c)
-	{
-		struct container_spec s = spec_of("/inner");
-		struct cinfo info;
-		strcpy(s.name, "inner");
-		int d = OK(syscall(SYS_spawncont, &s, sizeof s));
-		OK(syscall(SYS_cinfo, d, &info, sizeof info));
-		EQ(info.parent, c);
-		ERR(CFORK(sibling), ESRCH); /* what is not below does not exist */
-		ERR(CFORK(c), ESRCH);
-		ERR(CPAUSE(c), ESRCH);
-		ERR(DESTROY(c), ESRCH);
-		pid_t child;
-		CFORKED(child, d)
-		{
-			EQ(getpid(), 1);
-			EQ(GETCID(), d);
-			int n = 0;
-			while (fork() > 0)
-				if (++n > 20)
-					break;
-			if (getpid() != 1)
-				idle();
-			/* the limit of the outer one counts: 10 with its pid 1 and this one */
-			EQ(errno, EAGAIN);
-			EQ(n, 8);
-		}
-		EQ(reap(child), 0);
-		CFORKED(child, d) idle();
-		WORD(0) = d;
-		idle();
-	}
-	AWAIT(WORD(0));
-	AWAIT(info_of(c).pids_current == 2);
-	EQ(info_of(WORD(0)).parent, c); /* seen from above */
-	gone(c);			/* with all that is in it */
-	struct cinfo info;
-	ERR(syscall(SYS_cinfo, WORD(0), &info, sizeof info), ESRCH);
-	EQ(reap(pid), 137);
-	gone(sibling);
-}
-
-/* A container's end is that of what runs in those below it. */
-static void nested_end(bool by_itself)
-{
-	pid_t pid, child;
-
-	world();
-	OK(mkdir("r/inner", 0755));
-	int c = spawn();
-	CFORKED(pid, c)
-	{
-		struct container_spec s = spec_of("/inner");
-		int d = OK(syscall(SYS_spawncont, &s, sizeof s));
-		CFORKED(child, d) idle();
-		WORD(0) = d;
-		while (!WORD(1))
-			usleep(1000);
-	}
-	AWAIT(WORD(0));
-	AWAIT(info_of(WORD(0)).pids_current == 1);
-	if (by_itself)
-		WORD(1) = 1;
-	else
-		OK(CSTOP(c));
-	EQ(reap(pid), by_itself ? 0 : 137);
-	AWAIT(info_of(WORD(0)).state == CONTAINER_STOPPED);
-	AWAIT(info_of(WORD(0)).pids_current == 0);
-	gone(c);
-}
-
-static void nested_stop(void)
-{
-	nested_end(false);
-}
-
-static void nested_exit(void)
-{
-	nested_end(true);
-}
-
-/* Depth 8 is the limit. Each level makes the next and lives in it. */
-static void depth(void)
-{
-	pid_t pid;
-
-	world();
-	WORD(0) = 0;
-	int c = spawn();
-	CFORKED(pid, c)
-	{
-		for (int level = 1;; level++) {
-			struct container_spec s = spec_of("/");
-			int d = syscall(SYS_spawncont, &s, sizeof s);
-			if (d < 0) {
-				WORD(0) = level;
-				WORD(1) = errno;
-				_exit(0);
-			}
-			pid_t child = CFORK(d);
-			if (child) {
-				reap(child);
-				_exit(0);
-			}
-		}
-	}
-	EQ(reap(pid), 0);
-	CHECK(WORD(0) >= 7 && WORD(0) <= 9);
-	EQ(WORD(1), ENOSPC);
-	gone(c);
-}
-
 static void many_at_once(void)
 {
 	enum { N = 60 };
@@ -684,10 +579,8 @@ static void again(void)
 }
 
 static const struct tap_case cases[] = {
-	T(life),	  T(again),    T(specifications), T(permission),
-	T(first_process), T(files),    T(names),	  T(processes),
-	T(sockets),	  T(stopping), T(nested),	  T(nested_stop),
-	T(nested_exit),	  T(depth),    T(many_at_once),	  T(thousand),
+	T(life),  T(again),	T(specifications), T(permission), T(first_process), T(files),
+	T(names), T(processes), T(sockets),	   T(stopping),	  T(many_at_once),  T(thousand),
 };
 
 int main(int argc, char **argv)

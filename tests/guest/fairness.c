@@ -6,7 +6,7 @@
  * mean something only where that clock counts instructions. tests/host/fairness.sh runs it there
  * (./run --icount) and sets INSTRUCTION_CLOCK; elsewhere each case is skipped.
  */
-#include "cont.h"
+#include "scheduling.h"
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -31,7 +31,7 @@ static void begin(int cpus)
  * counted, go to the next CPU: it would else go on with this one from one timer to the next, and
  * another CPU that waits for a lock, with no timer of its own, would not get on.
  */
-static void *spin(void *arg)
+static void *hogging(void *arg)
 {
 	for (;;) {
 		for (volatile int n = 0; n < 1000; n++)
@@ -51,8 +51,8 @@ static void hog(int cid, int n, int threads)
 		{
 			pthread_t t;
 			for (int i = 1; i < threads; i++)
-				pthread_create(&t, NULL, spin, NULL);
-			spin(NULL);
+				pthread_create(&t, NULL, hogging, NULL);
+			hogging(NULL);
 		}
 		REQUIRE(hog_count < HOGS_MAX);
 		hogs[hog_count++] = pid;
@@ -65,17 +65,6 @@ static void hogs_end(void)
 		kill(hogs[i], SIGKILL);
 	for (int i = 0; i < hog_count; i++)
 		waitpid(hogs[i], NULL, 0);
-}
-
-static long stat_of(int cid, const char *key)
-{
-	char path[64], *text, *line;
-
-	snprintf(path, sizeof path, "/sys/container/%d/cpu.stat", cid);
-	text = get(path);
-	line = text ? strstr(text, key) : NULL;
-	REQUIRE(line);
-	return atol(line + strlen(key) + 1);
 }
 
 static void rest(double seconds)
@@ -223,8 +212,8 @@ static void nested(void)
 		OK(mount("sysfs", "/sys", "sysfs", 0, NULL));
 		OK(control_set(inner, "cpu.weight", "300"));
 		CFORKED(pid, inner)
-		spin(NULL);
-		spin(NULL);
+		hogging(NULL);
+		hogging(NULL);
 	}
 	hogs[hog_count++] = keeper;
 	AWAIT(WORD(0));
@@ -324,7 +313,7 @@ static void max_is_hierarchical(void)
 
 		REQUIRE(inner > 0);
 		CFORKED(pid, inner)
-		spin(NULL);
+		hogging(NULL);
 		idle();
 	}
 	measure(&c, &used, 1, 1);
@@ -368,7 +357,7 @@ static void parts(const char *policy, double *part, double seconds)
 			FORKED(p[i])
 			{
 				setpriority(PRIO_PROCESS, 0, nices[i]);
-				spin(NULL);
+				hogging(NULL);
 			}
 		}
 		setpriority(PRIO_PROCESS, 0, -20);

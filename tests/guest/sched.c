@@ -1,54 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sched.c - scheduling of containers: the control files cpu.*, cpuset.* and sched.*, hostile
- * values, cpu.max with kill and pause, cpusets, policies, managers. Shares to the percent:
- * fairness.c.
+ * values, cpu.max with kill and pause, cpusets, policies. Managers: sched_manager.c; shares to the
+ * percent: fairness.c.
  */
-#include "cont.h"
-#include <poll.h>
+#include "scheduling.h"
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
-
-static void spin(void)
-{
-	for (;;)
-		__asm__ volatile("pause");
-}
-
-static pid_t spinner(int cid)
-{
-	pid_t pid;
-
-	CFORKED(pid, cid)
-	spin();
-	return pid;
-}
-
-static void end(pid_t pid)
-{
-	OK(kill(pid, SIGKILL));
-	EQ(reap(pid), 128 + SIGKILL);
-}
-
-static long stat_of(int cid, const char *key)
-{
-	char path[64], *text, *line;
-
-	snprintf(path, sizeof path, "/sys/container/%d/cpu.stat", cid);
-	text = get(path);
-	line = text ? strstr(text, key) : NULL;
-	REQUIRE(line);
-	return atol(line + strlen(key) + 1);
-}
-
-static void nap(long ms)
-{
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&t, NULL);
-}
 
 /* --- files --- */
 
@@ -536,170 +496,10 @@ static void states(void)
 	gone(c);
 }
 
-/* --- managers --- */
-
-static struct sched_page *managed(int cid, int *fd)
-{
-	*fd = syscall(SYS_container_sched, cid);
-	REQUIRE(*fd >= 0);
-	struct sched_page *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
-	REQUIRE(page != MAP_FAILED);
-	return page;
-}
-
-static void manager_descriptor(void)
-{
-	int fd;
-
-	world();
-	ERR(syscall(SYS_container_sched, -1), ESRCH);
-	ERR(syscall(SYS_container_sched, 0), ESRCH);
-	ERR(syscall(SYS_container_sched, 999999), ESRCH);
-	int c = spawn();
-	struct sched_page *page = managed(c, &fd);
-	STREQ(control_get(c, "sched.policy"), "manager");
-	EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
-	ERR(syscall(SYS_container_sched, c), EBUSY);
-	ERR(read(fd, page, 1), EINVAL);
-	ERR(write(fd, page, 1), EINVAL);
-	EQ((long)mmap(NULL, 8192, PROT_READ, MAP_SHARED, fd, 0), -1);
-	EQ((long)mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 4096), -1);
-	EQ((long)mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0), -1);
-	struct pollfd p = { fd, POLLIN, 0 };
-	EQ(poll(&p, 1, 0), 0);
-	close(fd);
-	page->tail = 5; /* still there, and nobody's */
-	EQ(munmap(page, 4096), 0);
-	page = managed(c, &fd);
-	gone(c); /* with a manager */
-	EQ(poll(&p, 1, 0), 0);
-	close(fd);
-	munmap(page, 4096);
-}
-
-/* Two processes that compute; the manager chooses only one: the other gets nothing. */
-static void manager_chooses(void)
-{
-	pid_t pid;
-	int fd;
-
-	world();
-	int c = spawn();
-	OK(control_set(c, "cpuset.cpus", "0"));
-	struct sched_page *page = managed(c, &fd);
-	CFORKED(pid, c)
-	{
-		for (int i = 0; i < 2; i++) {
-			pid_t p;
-			FORKED(p)
-			{
-				WORD(10 + i) = getpid();
-				for (;;)
-					WORD(20 + i)++;
-			}
-		}
-		idle();
-	}
-	AWAIT(WORD(10));
-	AWAIT(WORD(11));
-	long picks = 0;
-	int favoured = 0, other = 0;
-	for (int round = 0; round < 100 && picks < 20; round++) {
-		struct pollfd p = { fd, POLLIN, 0 };
-		int before[2] = { WORD(20), WORD(21) };
-
-		poll(&p, 1, 20);
-		while (page->tail - page->head < SCHED_CHOICES / 2) {
-			page->choice[page->tail % SCHED_CHOICES] = WORD(11);
-			__atomic_fetch_add(&page->tail, 1, __ATOMIC_RELEASE);
-		}
-		nap(20);
-		favoured += WORD(21) != before[1];
-		other += WORD(20) != before[0];
-		picks = stat_of(c, "manager_picks");
-	}
-	tap_say("# %ld picks, %ld fall-backs; rounds with progress: %d, %d", picks,
-		stat_of(c, "manager_fallbacks"), favoured, other);
-	CHECK(picks >= 20);
-	CHECK(favoured > other);
-	EQ(page->picks <= (uint64_t)stat_of(c, "manager_picks"), 1);
-	/* it stalls: both go on, and it is counted */
-	long fallbacks = stat_of(c, "manager_fallbacks");
-	for (int i = 0; i < 1000 && !stat_of(c, "manager_stalls"); i++)
-		nap(10);
-	CHECK(stat_of(c, "manager_stalls") > 0);
-	int before = WORD(20);
-	for (int i = 0; i < 500 && WORD(20) == before; i++)
-		nap(10);
-	CHECK(WORD(20) != before);
-	CHECK(stat_of(c, "manager_fallbacks") > fallbacks);
-	struct pollfd p = { fd, POLLIN, 0 };
-	EQ(poll(&p, 1, 5000), 1);
-	/* it dies: the same */
-	close(fd);
-	fallbacks = stat_of(c, "manager_fallbacks");
-	before = WORD(20);
-	int before1 = WORD(21);
-	for (int i = 0; i < 500 && (WORD(20) == before || WORD(21) == before1); i++)
-		nap(10);
-	CHECK(WORD(20) != before && WORD(21) != before1);
-	for (int i = 0; i < 500 && stat_of(c, "manager_fallbacks") == fallbacks; i++)
-		nap(10);
-	CHECK(stat_of(c, "manager_fallbacks") > fallbacks);
-	munmap(page, 4096);
-	OK(CSTOP(c));
-	reap(pid);
-	gone(c);
-}
-
-/* A manager that writes nonsense into its page hurts nobody. */
-static void manager_writes_nonsense(void)
-{
-	pid_t pid, evil;
-	int fd;
-
-	world();
-	int c = spawn();
-	struct sched_page *page = managed(c, &fd);
-	FORKED(evil)
-	{
-		uint32_t x = 1;
-		for (;;) {
-			uint32_t *words = (uint32_t *)page;
-			x = x * 1664525 + 1013904223;
-			words[(x >> 8) % 1024] = x;
-			if (x & 1)
-				page->choice[(x >> 9) % SCHED_CHOICES] = x % 12; /* some exist */
-			if (!(x >> 30))
-				page->tail = page->head + x % 1000;
-		}
-	}
-	CFORKED(pid, c)
-	{
-		for (int i = 0; i < 4; i++)
-			if (fork() == 0)
-				spin();
-		for (int n = 0; n < 100; n++) {
-			pid_t child;
-			FORKED(child) _exit(0);
-			EQ(reap(child), 0);
-			nap(1);
-		}
-		kill(-1, SIGKILL);
-	}
-	EQ(reap(pid), 0);
-	end(evil);
-	close(fd);
-	munmap(page, 4096);
-	gone(c);
-}
-
 static const struct tap_case cases[] = {
-	T(defaults),	       T(values),	   T(from_inside),
-	T(during_destruction), T(max_and_kill),	   T(max_and_locks),
-	T(cpuset_holds),       T(cpuset_nests),	   T(cpuset_flickers),
-	T(policies),	       T(realtime_inside), T(states),
-	T(manager_descriptor), T(manager_chooses), T(manager_writes_nonsense),
+	T(defaults),	    T(values),	      T(from_inside),	  T(during_destruction),
+	T(max_and_kill),    T(max_and_locks), T(cpuset_holds),	  T(cpuset_nests),
+	T(cpuset_flickers), T(policies),      T(realtime_inside), T(states),
 };
 
 int main(int argc, char **argv)

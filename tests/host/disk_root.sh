@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 count=0
 
 for smp in 1 4; do
-	for t in create grading.sh join idmap idmap_files container_limits io_limit ctool.sh container_disk images.sh; do
+	for t in create grading.sh join join_ends idmap idmap_files container_limits io_limit ctool.sh container_disk images.sh; do
 		count=$((count + 1))
 		# shellcheck disable=SC2086 # words are meant
 		timeout 600 ./run --no-build --timeout 500 --fresh --smp "$smp" ${RUN_OPTIONS:-} \

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * containers_nested.c - containers in containers: who sees them and counts for them, how they end
+ * with the outer one, and how deep they go.
+ */
+#include "cont.h"
+
+static void nested(void)
+{
+	pid_t pid;
+
+	world();
+	OK(mkdir("r/inner", 0755));
+	int c = spawn_limited(10, CONTAINER_NO_LIMIT), sibling = spawn();
+	CFORKED(pid, c)
+	{
+		struct container_spec s = spec_of("/inner");
+		struct cinfo info;
+		strcpy(s.name, "inner");
+		int d = OK(syscall(SYS_spawncont, &s, sizeof s));
+		OK(syscall(SYS_cinfo, d, &info, sizeof info));
+		EQ(info.parent, c);
+		ERR(CFORK(sibling), ESRCH); /* what is not below does not exist */
+		ERR(CFORK(c), ESRCH);
+		ERR(CPAUSE(c), ESRCH);
+		ERR(DESTROY(c), ESRCH);
+		pid_t child;
+		CFORKED(child, d)
+		{
+			EQ(getpid(), 1);
+			EQ(GETCID(), d);
+			int n = 0;
+			while (fork() > 0)
+				if (++n > 20)
+					break;
+			if (getpid() != 1)
+				idle();
+			/* the limit of the outer one counts: 10 with its pid 1 and this one */
+			EQ(errno, EAGAIN);
+			EQ(n, 8);
+		}
+		EQ(reap(child), 0);
+		CFORKED(child, d) idle();
+		WORD(0) = d;
+		idle();
+	}
+	AWAIT(WORD(0));
+	AWAIT(info_of(c).pids_current == 2);
+	EQ(info_of(WORD(0)).parent, c); /* seen from above */
+	gone(c);			/* with all that is in it */
+	struct cinfo info;
+	ERR(syscall(SYS_cinfo, WORD(0), &info, sizeof info), ESRCH);
+	EQ(reap(pid), 137);
+	gone(sibling);
+}
+
+/* A container's end is that of what runs in those below it. */
+static void nested_end(bool by_itself)
+{
+	pid_t pid, child;
+
+	world();
+	OK(mkdir("r/inner", 0755));
+	int c = spawn();
+	CFORKED(pid, c)
+	{
+		struct container_spec s = spec_of("/inner");
+		int d = OK(syscall(SYS_spawncont, &s, sizeof s));
+		CFORKED(child, d) idle();
+		WORD(0) = d;
+		while (!WORD(1))
+			usleep(1000);
+	}
+	AWAIT(WORD(0));
+	AWAIT(info_of(WORD(0)).pids_current == 1);
+	if (by_itself)
+		WORD(1) = 1;
+	else
+		OK(CSTOP(c));
+	EQ(reap(pid), by_itself ? 0 : 137);
+	AWAIT(info_of(WORD(0)).state == CONTAINER_STOPPED);
+	AWAIT(info_of(WORD(0)).pids_current == 0);
+	gone(c);
+}
+
+static void nested_stop(void)
+{
+	nested_end(false);
+}
+
+static void nested_exit(void)
+{
+	nested_end(true);
+}
+
+/* Depth 8 is the limit. Each level makes the next and lives in it. */
+static void depth(void)
+{
+	pid_t pid;
+
+	world();
+	WORD(0) = 0;
+	int c = spawn();
+	CFORKED(pid, c)
+	{
+		for (int level = 1;; level++) {
+			struct container_spec s = spec_of("/");
+			int d = syscall(SYS_spawncont, &s, sizeof s);
+			if (d < 0) {
+				WORD(0) = level;
+				WORD(1) = errno;
+				_exit(0);
+			}
+			pid_t child = CFORK(d);
+			if (child) {
+				reap(child);
+				_exit(0);
+			}
+		}
+	}
+	EQ(reap(pid), 0);
+	CHECK(WORD(0) >= 7 && WORD(0) <= 9);
+	EQ(WORD(1), ENOSPC);
+	gone(c);
+}
+
+static const struct tap_case cases[] = {
+	T(nested),
+	T(nested_stop),
+	T(nested_exit),
+	T(depth),
+};
+
+int main(int argc, char **argv)
+{
+	return TAP_RUN(cases, argc, argv);
+}
