@@ -125,22 +125,16 @@ static bool has_line(const struct lines *l, const char *line)
 	return false;
 }
 
-static void test_paths(void)
+/* A volume with a directory of many files: /etc/deep. */
+static void paths_make(struct cow_volume *v)
 {
-	struct cow_inode *root, *etc, *deep, *i;
-	struct lines *l = calloc(1, sizeof(*l));
-	struct cow_volume *a, *b;
-	struct fixture f;
-	char path[COW_PATH_MAX];
+	struct cow_inode *root = root_of(v), *etc = fixture_new(root, "etc", DIR_MODE);
+	struct cow_inode *deep = fixture_new(etc, "deep", DIR_MODE);
+	char name[20];
 
-	fixture_open(&f, 8192);
-	must_do(cow_volume_create(f.fs, "a", 1, 0, &a));
-	root = root_of(a);
-	etc = fixture_new(root, "etc", DIR_MODE);
-	deep = fixture_new(etc, "deep", DIR_MODE);
 	for (unsigned n = 0; n < 500; n++) {
-		snprintf(path, sizeof(path), "other %u", n);
-		cow_inode_put(fixture_new(deep, path, FILE_MODE));
+		snprintf(name, sizeof(name), "other %u", n);
+		cow_inode_put(fixture_new(deep, name, FILE_MODE));
 	}
 	cow_inode_put(fixture_new(deep, "changed", FILE_MODE));
 	cow_inode_put(fixture_new(deep, "removed", FILE_MODE));
@@ -148,40 +142,59 @@ static void test_paths(void)
 	cow_inode_put(deep);
 	cow_inode_put(etc);
 	cow_inode_put(root);
-	must_do(clone_of(a, "b", 0, &b));
-	root = root_of(b);
-	etc = open_at(b, "etc");
+}
+
+static struct cow_inode *child(struct cow_inode *dir, const char *name)
+{
+	struct cow_inode *i;
 	u64 ino;
-	must_do(cow_lookup(etc, "deep", 4, &ino));
-	must_do(cow_inode_get(b, ino, &deep));
-	must_do(cow_path(b, ino, path, sizeof(path)));
+
+	must_do(cow_lookup(dir, name, strlen(name), &ino));
+	must_do(cow_inode_get(dir->volume, ino, &i));
+	return i;
+}
+
+static void paths_of_inodes(struct cow_volume *v, struct cow_inode *deep)
+{
+	char path[COW_PATH_MAX];
+
+	must_do(cow_path(v, deep->ino, path, sizeof(path)));
 	must_be(strcmp(path, "/etc/deep"), 0);
-	must_be(cow_path(b, ino, path, 9), -ERANGE);
-	must_do(cow_path(b, COW_ROOT_INO, path, sizeof(path)));
+	must_be(cow_path(v, deep->ino, path, 9), -ERANGE);
+	must_do(cow_path(v, COW_ROOT_INO, path, sizeof(path)));
 	must_be(strcmp(path, "/"), 0);
-	/* a change of a file alone */
-	must_do(cow_lookup(deep, "changed", 7, &ino));
-	must_do(cow_inode_get(b, ino, &i));
-	fixture_write(i, 0, 10, 'c');
-	cow_inode_put(i);
-	must_do(cow_volume_diff_paths(a, b, line_emit, l));
-	must_be(l->count, 1);
-	must(has_line(l, "C /etc/deep/changed"));
-	/* names */
-	must_do(cow_lookup(deep, "removed", 7, &ino));
-	must_do(cow_inode_get(b, ino, &i));
+}
+
+/* One name is removed, one is taken by a new file, and there is a new tree. */
+static void paths_change(struct cow_inode *root, struct cow_inode *etc, struct cow_inode *deep)
+{
+	struct cow_inode *i = child(deep, "removed"), *old;
+
 	must_do(cow_unlink(deep, "removed", 7, i, &now));
 	cow_inode_put(i);
 	i = fixture_new(root, "new", FILE_MODE);
-	must_do(cow_lookup(etc, "replaced", 8, &ino));
-	struct cow_inode *old;
-	must_do(cow_inode_get(b, ino, &old));
+	old = child(etc, "replaced");
 	must_do(cow_rename(root, "new", 3, i, etc, "replaced", 8, old, false, &now));
 	cow_inode_put(i);
 	cow_inode_put(old);
 	i = fixture_new(etc, "tree", DIR_MODE);
 	cow_inode_put(fixture_new(i, "leaf", FILE_MODE));
 	cow_inode_put(i);
+}
+
+static void paths_differ(struct cow_volume *a, struct cow_volume *b, struct lines *l)
+{
+	struct cow_inode *root = root_of(b), *etc = child(root, "etc"), *deep = child(etc, "deep");
+	struct cow_inode *i = child(deep, "changed");
+
+	paths_of_inodes(b, deep);
+	/* a change of a file alone */
+	fixture_write(i, 0, 10, 'c');
+	cow_inode_put(i);
+	must_do(cow_volume_diff_paths(a, b, line_emit, l));
+	must_be(l->count, 1);
+	must(has_line(l, "C /etc/deep/changed"));
+	paths_change(root, etc, deep);
 	l->count = 0;
 	must_do(cow_volume_diff_paths(a, b, line_emit, l));
 	for (unsigned n = 0; n < l->count; n++)
@@ -194,6 +207,19 @@ static void test_paths(void)
 	cow_inode_put(deep);
 	cow_inode_put(etc);
 	cow_inode_put(root);
+}
+
+static void test_paths(void)
+{
+	struct lines *l = calloc(1, sizeof(*l));
+	struct cow_volume *a, *b;
+	struct fixture f;
+
+	fixture_open(&f, 8192);
+	must_do(cow_volume_create(f.fs, "a", 1, 0, &a));
+	paths_make(a);
+	must_do(clone_of(a, "b", 0, &b));
+	paths_differ(a, b, l);
 	cow_volume_put(a);
 	cow_volume_put(b);
 	fixture_close(&f);
@@ -292,20 +318,11 @@ static void test_dir_diff(void)
 
 int main(void)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} tests[] = {
+	static const struct test tests[] = {
 		{ "differences against brute force", test_diff },
 		{ "paths that differ", test_paths },
 		{ "directories that differ", test_dir_diff },
 	};
 
-	for (unsigned n = 0; n < ARRAY_SIZE(tests); n++) {
-		tests[n].run();
-		printf("ok %u - %s\n", n + 1, tests[n].name);
-		fflush(stdout);
-	}
-	printf("1..%zu\n", ARRAY_SIZE(tests));
-	return 0;
+	return run_tests(tests, ARRAY_SIZE(tests));
 }

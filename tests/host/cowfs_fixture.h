@@ -29,6 +29,23 @@
 	} while (0)
 #define must_do(call) must_be(call, 0)
 
+struct test {
+	const char *name;
+	void (*run)(void);
+};
+
+/* What main() returns; the first check that fails ends the program. */
+static inline int run_tests(const struct test *tests, unsigned count)
+{
+	for (unsigned n = 0; n < count; n++) {
+		tests[n].run();
+		printf("ok %u - %s\n", n + 1, tests[n].name);
+		fflush(stdout);
+	}
+	printf("1..%u\n", count);
+	return 0;
+}
+
 struct fixture {
 	struct cow_platform disk;
 	struct cow_fs *fs;

@@ -208,21 +208,12 @@ static void test_supers(void)
 
 int main(void)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} tests[] = {
+	static const struct test tests[] = {
 		{ "temporary volumes that a crash left", test_sweep },
 		{ "temporary volumes that are kept", test_keep },
 		{ "temporary volumes in use, their clones, read-only", test_sweep_spares },
 		{ "a torn or bad superblock is written again from its copy", test_supers },
 	};
 
-	for (unsigned n = 0; n < ARRAY_SIZE(tests); n++) {
-		tests[n].run();
-		printf("ok %u - %s\n", n + 1, tests[n].name);
-		fflush(stdout);
-	}
-	printf("1..%zu\n", ARRAY_SIZE(tests));
-	return 0;
+	return run_tests(tests, ARRAY_SIZE(tests));
 }

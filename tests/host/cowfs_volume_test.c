@@ -653,10 +653,7 @@ static void test_mapped(void)
 
 int main(void)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} tests[] = {
+	static const struct test tests[] = {
 		{ "names of volumes", test_names },
 		{ "a deleted volume that is held", test_doomed },
 		{ "clones", test_clone },
@@ -671,11 +668,5 @@ int main(void)
 		{ "a family of volumes against a model", test_family },
 	};
 
-	for (unsigned n = 0; n < ARRAY_SIZE(tests); n++) {
-		tests[n].run();
-		printf("ok %u - %s\n", n + 1, tests[n].name);
-		fflush(stdout);
-	}
-	printf("1..%zu\n", ARRAY_SIZE(tests));
-	return 0;
+	return run_tests(tests, ARRAY_SIZE(tests));
 }
