@@ -379,9 +379,21 @@ void task_exit(u32 status)
 	sched_exit();
 }
 
-bool process_begin_exit(struct process *p, u32 status)
+/* All but current are to end. signal_lock */
+static void threads_kill(struct process *p)
 {
 	struct task *t;
+
+	list_for_each (t, &p->threads, thread_node) {
+		if (t == current)
+			continue;
+		task_set_work(t, WORK_KILLED | WORK_SIGNAL);
+		sched_kick(t);
+	}
+}
+
+bool process_begin_exit(struct process *p, u32 status)
+{
 	bool first;
 
 	spin_lock(&p->signal_lock);
@@ -389,12 +401,7 @@ bool process_begin_exit(struct process *p, u32 status)
 	if (first) {
 		p->exiting = true;
 		p->exit_status = status;
-		list_for_each (t, &p->threads, thread_node) {
-			if (t == current)
-				continue;
-			task_set_work(t, WORK_KILLED | WORK_SIGNAL);
-			sched_kick(t);
-		}
+		threads_kill(p);
 	}
 	spin_unlock(&p->signal_lock);
 	return first;
@@ -411,7 +418,7 @@ void process_exit(u32 status)
 int process_kill_other_threads(void)
 {
 	struct process *p = current->process;
-	struct task *t, *old = NULL;
+	struct task *old = NULL;
 	int err = 0;
 
 	spin_lock(&tree_lock);
@@ -420,12 +427,7 @@ int process_kill_other_threads(void)
 		err = -EAGAIN;
 	} else {
 		p->exec_task = current;
-		list_for_each (t, &p->threads, thread_node) {
-			if (t == current)
-				continue;
-			task_set_work(t, WORK_KILLED | WORK_SIGNAL);
-			sched_kick(t);
-		}
+		threads_kill(p);
 	}
 	spin_unlock(&p->signal_lock);
 	while (!err && p->thread_count > 1)
