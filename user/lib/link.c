@@ -27,6 +27,14 @@ static int wait_writable(int fd)
 	return poll(&p, 1, -1) < 0 && errno != EINTR ? -errno : 0;
 }
 
+/* After a write that failed: 0 if it is to be tried again. */
+static int write_again(int fd)
+{
+	if (errno == EAGAIN)
+		return wait_writable(fd);
+	return errno == EINTR ? 0 : -errno;
+}
+
 int write_all(int fd, const void *data, size_t len)
 {
 	const char *at = data;
@@ -34,17 +42,13 @@ int write_all(int fd, const void *data, size_t len)
 	while (len) {
 		ssize_t n = write(fd, at, len);
 
-		if (n < 0 && errno == EAGAIN) {
-			int err = wait_writable(fd);
+		if (n < 0) {
+			int err = write_again(fd);
 
 			if (err)
 				return err;
 			continue;
 		}
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
 		at += n;
 		len -= n;
 	}
@@ -66,17 +70,13 @@ int link_send2(struct link *l, enum link_type type, const void *head, size_t hea
 	for (int i = 0; i < 3;) {
 		ssize_t n = writev(l->fd, iov + i, 3 - i);
 
-		if (n < 0 && errno == EAGAIN) {
-			int err = wait_writable(l->fd);
+		if (n < 0) {
+			int err = write_again(l->fd);
 
 			if (err)
 				return err;
 			continue;
 		}
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
 		for (; i < 3 && (size_t)n >= iov[i].iov_len; i++)
 			n -= iov[i].iov_len;
 		if (i < 3) {
