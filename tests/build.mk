@@ -17,7 +17,7 @@ GUEST_TESTS := $(patsubst tests/guest/%.c,$(GUEST_DIR)/%,$(GUEST_SRC)) \
 	$(patsubst tests/guest/%.sh,$(GUEST_DIR)/%.sh,$(GUEST_SH))
 # what the tests read, put beside them
 GUEST_XV6 := $(patsubst tests/xv6/%.c,$(GUEST_DIR)/xv6.%,$(sort $(wildcard tests/xv6/*.c)))
-GUEST_DATA := $(if $(wildcard doc/abi.md),$(GUEST_DIR)/abi.md) $(GUEST_XV6)
+GUEST_DATA := $(if $(wildcard doc/abi.md),$(GUEST_DIR)/abi.md) $(GUEST_XV6) $(GUEST_DIR)/cases.inc
 
 GUEST_CFLAGS := -O1 -g0 -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-result \
 	-Wno-nonnull -Wno-stringop-overflow -Wno-array-bounds -Wno-stringop-overread -Wno-format-truncation -fno-pie -no-pie -static -Iabi -I.
@@ -51,6 +51,10 @@ $(GUEST_DIR)/xv6.%: tests/xv6/%.c build/xv6/libxv6.a tools/xv6-cc $(wildcard use
 
 $(GUEST_DIR)/abi.md: doc/abi.md | $(GUEST_DIR)
 	cp $< $@
+
+# what its shell scripts source; not executable, as it is no test
+$(GUEST_DIR)/cases.inc: tests/guest/cases.inc | $(GUEST_DIR)
+	cp $< $@ && chmod 644 $@
 
 # Linux is the oracle: what fails here is a wrong test. ctool and Skerry's calls are not there.
 oracle: $(GUEST_TESTS) ## the guest's tests on this machine's Linux: what fails here is a wrong test

@@ -1,59 +1,14 @@
 #!/bin/sh
-# ctool.sh - every command of the container tool, as a user types them.
-#
-# Runs on the host (container 0) with busybox and ctool in PATH. All containers that it makes are
-# removed again; at the end nothing is left and no memory of it.
+# ctool.sh - every command of the container tool, as a user types them. At the end nothing is left and no
+# memory of it.
 
-for BB in /bin/busybox /busybox /usr/bin/busybox; do
-	[ -x "$BB" ] && break
-done
-W=/tmp/ctool.$$
-R=$W/c1
-export W R
-mkdir -p "$W" || { echo "Bail out! no scratch directory"; exit 1; }
-cleanup() {
-	cd /
-	for id in $(ctool list -aq); do
-		ctool rm -f "$id"
-	done
-	rm -rf "$W"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/cases.inc"
 
-number=0
-# t NAME STATUS PATTERN COMMAND...: the command's exit status, and what it prints (stderr too) as a
-# pattern of case
-t() {
-	number=$((number + 1))
-	name=$1 status=$2 pattern=$3
-	shift 3
-	"$@" >"$W/out" 2>&1 </dev/null
-	got=$?
-	out=$(cat "$W/out")
-	if [ "$got" = "$status" ] && matches "$out" "$pattern"; then
-		echo "ok $number - $name"
-	else
-		echo "not ok $number - $name"
-		echo "# status $got, expected $status; expected output: $pattern"
-		sed 's/^/# /' "$W/out"
-	fi
-}
-matches() {
-	# shellcheck disable=SC2254 # a pattern is meant
-	case $1 in
-	$2) return 0 ;;
-	esac
-	return 1
-}
 # Where our own program is; by its name the shell would take busybox's.
 tool() {
 	for dir in /bin /sbin /usr/bin /usr/sbin; do
 		[ ! -x "$dir/$1" ] || [ -L "$dir/$1" ] || echo "$dir/$1"
 	done
-}
-# In the container: busybox with its applets by name.
-inside() {
-	ctool run --rm "$R" /busybox "$@"
 }
 
 # --- create, run

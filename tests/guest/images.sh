@@ -6,44 +6,9 @@ if ! grep -q '^[^ ]* / cowfs ' /proc/mounts; then
 	echo "1..0 # SKIP / is not on cowfs"
 	exit 0
 fi
-W=/tmp/images.$$
-export W
-mkdir -p "$W" || { echo "Bail out! no scratch directory"; exit 1; }
-cleanup() {
-	cd /
-	for id in $(ctool list -aq); do
-		ctool rm -f "$id"
-	done
-	for image in $(ctool images -q); do
-		ctool rmi "$image"
-	done
-	rm -rf "$W"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/cases.inc"
+trap 'cleanup; ctool images -q | while read -r image; do ctool rmi "$image"; done' EXIT
 
-number=0
-# t NAME STATUS PATTERN COMMAND...: the command's exit status, and what it prints (stderr too) as a
-# pattern of case
-t() {
-	number=$((number + 1))
-	name=$1 status=$2 pattern=$3
-	shift 3
-	"$@" >"$W/out" 2>&1 </dev/null
-	got=$?
-	out=$(cat "$W/out")
-	# shellcheck disable=SC2254 # a pattern is meant
-	case $out in
-	$pattern) match=1 ;;
-	*) match= ;;
-	esac
-	if [ "$got" = "$status" ] && [ "$match" ]; then
-		echo "ok $number - $name"
-	else
-		echo "not ok $number - $name"
-		echo "# status $got, expected $status; expected output: $pattern"
-		sed 's/^/# /' "$W/out"
-	fi
-}
 NL='
 '
 # build IMAGE STEP...

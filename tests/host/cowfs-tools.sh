@@ -4,39 +4,12 @@
 set -u
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
 make -s host >&2 || exit 1
+. tests/host/cases.inc
+trap 'chmod -R u+rwx "$work"; rm -rf "$work"' EXIT
 tools=$PWD/build/host
 PATH=$tools:$PATH
-work=$(mktemp -d)
-trap 'chmod -R u+rwx "$work"; rm -rf "$work"' EXIT
 cd "$work" || exit 1
-count=0
-
-ok() { # ok STATUS NAME
-	count=$((count + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $count - $2"
-	else
-		echo "not ok $count - $2"
-		for f in out err; do
-			[ ! -e "$work/$f" ] || head -c 2000 "$work/$f" | sed "s/^/# $f: /"
-		done
-	fi
-}
-
-is() { # is GOT EXPECTED NAME
-	[ "$1" = "$2" ]
-	local equal=$?
-	[ $equal = 0 ] || printf '# got %q, expected %q\n' "$1" "$2"
-	ok $equal "$3"
-}
-
-# expect STATUS STDOUT STDERR NAME -- COMMAND...
-expect() {
-	local status=$1 out=$2 err=$3 name=$4
-	shift 5
-	"$@" >"$work/out" 2>"$work/err" </dev/null
-	is "$? $(cat "$work/out") $(cat "$work/err")" "$status $out $err" "$name"
-}
+exec </dev/null
 
 # All that is known about the files of a tree; a directory's size, and its links, are its filesystem's.
 list() {

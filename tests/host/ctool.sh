@@ -4,7 +4,7 @@
 # ctool-fake.c. With sanitizers.
 set -u
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
-work=$(mktemp -d)
+. tests/host/cases.inc
 cleanup() {
 	# programs that a failed test left
 	cat "$work"/control/*/program 2>/dev/null | xargs -r kill -9 2>/dev/null
@@ -12,16 +12,8 @@ cleanup() {
 	rm -rf "$work"
 }
 trap cleanup EXIT
-count=0
 busybox=${BUSYBOX:-/bin/busybox}
 export ASAN_OPTIONS=detect_leaks=0 SKERRY_CONTROL=$work/control CTOOL_RECORDS=$work/records
-
-ok() { # ok STATUS NAME
-	count=$((count + 1))
-	[ "$1" = 0 ] || printf 'not '
-	echo "ok $count - $2"
-	[ "$1" = 0 ] || sed 's/^/# /' "$work/out" "$work/err" | head -20
-}
 
 # run STATUS STDOUT STDERR NAME ARG...: ctool ARG... ends and prints so (patterns of [[ ]]; stdin is empty)
 run() {

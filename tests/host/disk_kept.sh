@@ -3,16 +3,7 @@
 # files, limits, environment and command; also when the machine was killed in the middle of making and removing some.
 set -u
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-count=0
-
-ok() { # ok STATUS NAME
-	count=$((count + 1))
-	[ "$1" = 0 ] && echo "ok $count - $2" && return
-	echo "not ok $count - $2"
-	sed 's/^/# /' "$work/out"
-}
+. tests/host/cases.inc
 
 boot() { # boot: the commands of stdin
 	cat >"$work/script"

@@ -12,7 +12,8 @@ for smp in 1 4; do
 		count=$((count + 1))
 		# shellcheck disable=SC2086 # words are meant
 		timeout 600 ./run --no-build --timeout 500 --fresh --smp "$smp" ${RUN_OPTIONS:-} \
-			--add "build/tests/guest/$t:/tests/$t" -c "exec /tests/$t" >"$work/out" 2>"$work/err" </dev/null
+			--add "build/tests/guest/$t:/tests/$t" --add build/tests/guest/cases.inc:/tests/cases.inc \
+			-c "exec /tests/$t" >"$work/out" 2>"$work/err" </dev/null
 		status=$?
 		if [ $status = 0 ] && ! grep -q '^not ok' "$work/out" && grep -q '^ok' "$work/out"; then
 			echo "ok $count - $t, $smp CPUs"

@@ -3,16 +3,8 @@
 # and volumes of users stay, also one that is called like a view.
 set -u
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-count=0
-
-ok() { # ok STATUS NAME
-	count=$((count + 1))
-	[ "$1" = 0 ] && echo "ok $count - $2" && return
-	echo "not ok $count - $2"
-	sed 's/^/# /' "$work/volumes" "$work/out"
-}
+. tests/host/cases.inc
+shown=(volumes out)
 
 boot() { # boot COMMAND
 	# shellcheck disable=SC2086 # words are meant

@@ -3,56 +3,27 @@
 #   RUN_OPTIONS="--kernel linux" tests/host/run.sh     the same on another kernel
 set -u
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-count=0
+. tests/host/cases.inc
 
 run() {
 	# shellcheck disable=SC2086 # words are meant
 	timeout 120 ./run --no-build --timeout 100 ${RUN_OPTIONS:-} "$@"
 }
 
-ok() { # ok STATUS NAME
-	count=$((count + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $count - $2"
-	else
-		echo "not ok $count - $2"
-		for f in out err; do
-			[ ! -e "$work/$f" ] || head -c 2000 "$work/$f" | sed "s/^/# $f: /"
-		done
-	fi
-}
-
-is() { # is GOT EXPECTED NAME
-	[ "$1" = "$2" ]
-	local equal=$?
-	[ $equal = 0 ] || printf '# got %q, expected %q\n' "$1" "$2"
-	ok $equal "$3"
-}
-
-# expect STATUS STDOUT STDERR NAME -- ARGUMENT...
-expect() {
-	local status=$1 out=$2 err=$3 name=$4
-	shift 5
-	run "$@" >"$work/out" 2>"$work/err"
-	is "$? $(cat "$work/out") $(cat "$work/err")" "$status $out $err" "$name"
-}
-
-expect 0 hello '' 'stdout' -- -c 'echo hello' </dev/null
-expect 9 '' '' 'exit status' -- -c 'exit 9' </dev/null
-expect 143 '' '' 'a signal is 128 + n' -- -c 'kill -TERM $$' </dev/null
-expect 127 '' 'sh: nosuch: not found' 'no such command' -- -c nosuch </dev/null
-expect 3 out err 'stdout and stderr apart' -- -c 'echo out; echo err >&2; exit 3' </dev/null
-expect 0 'a b' '' 'stdin' -- -c 'read x; echo "$x"' < <(echo 'a b')
-expect 0 0 '' 'empty stdin ends' -- -c 'wc -c' </dev/null
-expect 0 0 '' 'closed stdin' -- -c 'wc -c' <&-
-expect 0 'no no no' '' 'pipes, not terminals' -- -c \
+expect 0 hello '' 'stdout' -- run -c 'echo hello' </dev/null
+expect 9 '' '' 'exit status' -- run -c 'exit 9' </dev/null
+expect 143 '' '' 'a signal is 128 + n' -- run -c 'kill -TERM $$' </dev/null
+expect 127 '' 'sh: nosuch: not found' 'no such command' -- run -c nosuch </dev/null
+expect 3 out err 'stdout and stderr apart' -- run -c 'echo out; echo err >&2; exit 3' </dev/null
+expect 0 'a b' '' 'stdin' -- run -c 'read x; echo "$x"' < <(echo 'a b')
+expect 0 0 '' 'empty stdin ends' -- run -c 'wc -c' </dev/null
+expect 0 0 '' 'closed stdin' -- run -c 'wc -c' <&-
+expect 0 'no no no' '' 'pipes, not terminals' -- run -c \
 	'for i in 0 1 2; do if [ -t $i ]; then printf yes; else printf no; fi; [ $i = 2 ] || printf " "; done'
-expect 0 / '' 'starts in /' -- -c pwd </dev/null
-expect 0 done '' 'what runs on is not waited for' -- -c 'sleep 1000 & echo done' </dev/null
+expect 0 / '' 'starts in /' -- run -c pwd </dev/null
+expect 0 done '' 'what runs on is not waited for' -- run -c 'sleep 1000 & echo done' </dev/null
 odd=$'q\x27"\\$ \xff\x01 \t* \xc3'
-expect 0 "$odd" '' 'any bytes in COMMAND' -- -c "cat <<'E'"$'\n'"$odd"$'\nE\n' </dev/null
+expect 0 "$odd" '' 'any bytes in COMMAND' -- run -c "cat <<'E'"$'\n'"$odd"$'\nE\n' </dev/null
 
 head -c 3000000 /dev/urandom >"$work/data"
 run -c 'cat' <"$work/data" >"$work/out" 2>"$work/err"
@@ -86,18 +57,18 @@ tree/dangling -> /nowhere
 tree/link -> sub/file
 tree/sub
 tree/sub/empty 1777 0:0
-tree/sub/file 4751 0:0' '' '--add DIR' -- --add "$work/tree" -c \
+tree/sub/file 4751 0:0' '' '--add DIR' -- run --add "$work/tree" -c \
 	'find tree | sort | while read f; do if [ -L $f ]; then echo "$f -> $(readlink $f)";
 	elif [ $f = tree/sub/file ] || [ $f = tree/sub/empty ]; then stat -c "%n %a %u:%g" $f; else echo $f; fi; done' </dev/null
 expect 0 'data
-root' '' '--add merges into a directory and keeps it' -- --add "$work/tree/sub:/etc" -c \
+root' '' '--add merges into a directory and keeps it' -- run --add "$work/tree/sub:/etc" -c \
 	'cat /etc/file; head -n 1 /etc/passwd | cut -d: -f1' </dev/null
-expect 0 "$(md5sum <"$work/data")" '' '--add: the last colon separates' -- --add "$work/co:lon:/a/b/c" -c \
+expect 0 "$(md5sum <"$work/data")" '' '--add: the last colon separates' -- run --add "$work/co:lon:/a/b/c" -c \
 	'md5sum </a/b/c' </dev/null
-expect 0 "$(md5sum <"$work/data")" '' '--add of a name with a colon' -- --add "$work/co:lon" -c 'md5sum <"/co:lon"' </dev/null
-expect 0 'data /bin/busybox' '' '--add does not write through a link' -- --add "$work/tree/sub/file:/bin/true" -c \
+expect 0 "$(md5sum <"$work/data")" '' '--add of a name with a colon' -- run --add "$work/co:lon" -c 'md5sum <"/co:lon"' </dev/null
+expect 0 'data /bin/busybox' '' '--add does not write through a link' -- run --add "$work/tree/sub/file:/bin/true" -c \
 	'echo $(cat /bin/true) $(readlink /bin/false)' </dev/null
-expect 0 data '' '--add of a file into a directory' -- --add "$work/tree/sub/file:/tmp" -c 'cat /tmp/file' </dev/null
+expect 0 data '' '--add of a file into a directory' -- run --add "$work/tree/sub/file:/tmp" -c 'cat /tmp/file' </dev/null
 
 rm -rf "$work/got"
 run --add "$work/tree" --get "/tree:$work/got" --get "/r:$work/r" -c 'echo new >/tree/new; echo r >/r; exit 4' \
@@ -106,7 +77,7 @@ is "$? $(cat "$work/got/new" "$work/r" "$work/got/link") $(stat -c %a "$work/got
 	"4 new
 r
 data 4751 /nowhere" '--get of a directory and of a file'
-expect 121 '' 'run: --get: in the guest: /nosuch: No such file or directory' '--get of what is not there' -- \
+expect 121 '' 'run: --get: in the guest: /nosuch: No such file or directory' '--get of what is not there' -- run \
 	--get "/nosuch:$work/x" -c true </dev/null
 
 run --timeout 10 -c 'echo before; sleep 1000' </dev/null >"$work/out" 2>"$work/err"
@@ -122,9 +93,9 @@ is "$(cat "$work"/p?)" "$(seq 1 3)" 'three at a time'
 case " ${RUN_OPTIONS:-} " in *' --kernel '* | *' --iso '*) in_memory=1 ;; *) in_memory= ;; esac
 if [ -z "$in_memory" ]; then
 	d=$work/a.img
-	expect 0 '' '' '--disk: a new one' -- --disk "$d" --disk-size 64M -c \
+	expect 0 '' '' '--disk: a new one' -- run --disk "$d" --disk-size 64M -c \
 		'echo kept >/root/f; echo user >/etc/hostname; rm /sbin/ctool; mknod /dev2 c 1 3' </dev/null
-	expect 0 'kept user' '' '--disk: what was written is there in the next run' -- --disk "$d" -c \
+	expect 0 'kept user' '' '--disk: what was written is there in the next run' -- run --disk "$d" -c \
 		'echo $(cat /root/f /etc/hostname)' </dev/null
 	run --disk "$d" -c 'df -k / | tail -n 1' >"$work/out" 2>"$work/err" </dev/null
 	is "$? $(awk '{ print $2 }' "$work/out")" '0 65536' '--disk-size shows in df'
@@ -133,21 +104,21 @@ if [ -z "$in_memory" ]; then
 	build/host/mkfs.cowfs -s 64M "$work/old.img" # a disk of a build that knew no programs
 	echo user >"$work/hostname"
 	mkdir -p "$work/etc" && cp "$work/hostname" "$work/etc" && build/host/cowfs put "$work/old.img" "$work/etc" /
-	expect 0 'user root' '' 'programs of another build are put in, files of the user stay' -- --disk "$work/old.img" -c \
+	expect 0 'user root' '' 'programs of another build are put in, files of the user stay' -- run --disk "$work/old.img" -c \
 		'echo $(cat /etc/hostname; head -n 1 /etc/passwd | cut -d: -f1); rm /sbin/ctool' </dev/null
-	expect 0 gone '' '... and those of this one are not put in again' -- --disk "$work/old.img" -c \
+	expect 0 gone '' '... and those of this one are not put in again' -- run --disk "$work/old.img" -c \
 		'[ -e /sbin/ctool ] || echo gone' </dev/null
-	expect 0 'no' '' '--fresh: nothing of the old one' -- --disk "$d" --fresh -c '[ -e /root/f ] && echo yes || echo no' </dev/null
+	expect 0 'no' '' '--fresh: nothing of the old one' -- run --disk "$d" --fresh -c '[ -e /root/f ] && echo yes || echo no' </dev/null
 	run --disk "$d" -c 'dd if=/dev/zero of=/root/big bs=1M count=2000 2>/dev/null; echo $?; rm /root/big; echo x >/root/x && sync; cat /root/x; poweroff -f' \
 		>"$work/out" 2>"$work/err" </dev/null
-	expect 0 x '' 'poweroff -f: what was synced is there' -- --disk "$d" -c 'cat /root/x' </dev/null
-	expect 0 none '' 'without --disk: a copy that is thrown away' -- --fresh -c 'echo 1 >/root/thrown; echo none' </dev/null
-	expect 0 none '' '... which the next run does not see' -- --fresh -c 'cat /root/thrown 2>/dev/null || echo none' </dev/null
-	expect 0 32768 '' '--disk-size without --disk' -- --disk-size 32M -c 'df -k / | tail -n 1 | awk "{ print \$2 }"' </dev/null
+	expect 0 x '' 'poweroff -f: what was synced is there' -- run --disk "$d" -c 'cat /root/x' </dev/null
+	expect 0 none '' 'without --disk: a copy that is thrown away' -- run --fresh -c 'echo 1 >/root/thrown; echo none' </dev/null
+	expect 0 none '' '... which the next run does not see' -- run --fresh -c 'cat /root/thrown 2>/dev/null || echo none' </dev/null
+	expect 0 32768 '' '--disk-size without --disk' -- run --disk-size 32M -c 'df -k / | tail -n 1 | awk "{ print \$2 }"' </dev/null
 
 	exec 9<>"$d" && flock 9
 	expect 121 '' "run: --disk $d: another ./run or a tool is using it; end that first, or name another file" \
-		'a disk in use' -- --disk "$d" -c true 9>&- </dev/null
+		'a disk in use' -- run --disk "$d" -c true 9>&- </dev/null
 	exec 9>&-
 	made=$([ -e build/disk.img ] || echo 1)
 	(flock -n 9; timeout 60 ./run --no-build) 9<>build/disk.img >"$work/out" 2>"$work/err" </dev/null
@@ -161,7 +132,7 @@ if [ -z "$in_memory" ]; then
 	run --disk "$work/junk" -c true >"$work/out" 2>"$work/err" </dev/null
 	[ $? = 121 ] && grep -q 'is not a cowfs image' "$work/err" && [ "$(cat "$work/junk")" = junk ]
 	ok $? 'a file that is no disk is left alone'
-	expect 121 '' "run: --disk $work: that is a directory; name a file" '--disk DIRECTORY' -- --disk "$work" -c true </dev/null
+	expect 121 '' "run: --disk $work: that is a directory; name a file" '--disk DIRECTORY' -- run --disk "$work" -c true </dev/null
 	build/host/mkfs.cowfs -s 64M "$d"
 	run --disk "$d" --append rootvolume=nosuch -c true >"$work/out" 2>"$work/err" </dev/null
 	[ $? = 121 ] && grep -q "root=/dev/vda: volume 'nosuch' cannot be mounted: it has no such volume" "$work/err"
