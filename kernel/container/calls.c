@@ -97,14 +97,7 @@ s64 sys_leave_container(void)
 
 s64 sys_container_notify(int cid)
 {
-	struct container *c;
-	s64 fd = container_manageable(cid, &c);
-
-	if (fd)
-		return fd;
-	fd = notify_open(c);
-	container_put(c);
-	return fd;
+	return with_container(cid, notify_open);
 }
 
 s64 sys_cinfo(int cid, uaddr_t out, size_t size)

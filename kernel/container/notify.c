@@ -561,7 +561,7 @@ static int notifier_create(struct container *c, struct notifier **out)
 	return err;
 }
 
-s64 notify_open(struct container *c)
+int notify_open(struct container *c)
 {
 	struct file *f;
 	struct inode *i;

@@ -8,7 +8,7 @@
 /* current's call, which a rule "notify" holds up: its result. */
 s64 notify_call(struct trapframe *f, unsigned index);
 /* A descriptor for c's manager: -EBUSY if there is one, -EMFILE, -ENOMEM. */
-s64 notify_open(struct container *c);
+int notify_open(struct container *c);
 /* c is destroyed: its manager reads the end of the file. */
 void notify_end(struct container *c);
 
