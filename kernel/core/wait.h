@@ -11,8 +11,8 @@
  *		if (err)
  *			break;
  *	}
- *	...				the writer: spin_lock; fill; waitq_wake(&pipe->readers, 1,
- *POLLIN)
+ *
+ * and the writer, with the lock held: fill it; waitq_wake(&pipe->readers, 1, POLLIN).
  *
  * poll, select and epoll hang a struct waiter with their own callback on any
  * number of queues. Callbacks run under the queue's lock, must not sleep, and

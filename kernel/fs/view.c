@@ -9,7 +9,7 @@
  *
  * The root must be on cowfs. Mounts of other filesystems are not in the view, nor what is mounted
  * on them. A clone is deleted with its last mount. Of a view that is to be compared with what it
- *was made of, a frozen clone stands between.
+ * was made of, a frozen clone stands between.
  *
  * The root of a container that is made of an image is the same with one volume.
  */

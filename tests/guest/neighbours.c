@@ -2,19 +2,20 @@
 /*
  * neighbours.c - a container that does its worst, and the work that goes on in another one.
  *
- * The victim repeats a fixed piece of work (computing, files, a pipe, memory, now and then a child)
- * for a fixed time. Three baselines: alone; alone with half of the CPU's time, by cpu.max; and
- *beside a neighbour that only computes, which leaves it its fair share, half. Beside each attacker,
- *of the same weight, it must then
+ * The victim repeats a fixed piece of work (computing, files, a pipe, memory, now and then a
+ * child) for a fixed time. Three baselines: alone; alone with half of the CPU's time, by cpu.max;
+ * and beside a neighbour that only computes, which leaves it its fair share, half. Beside each
+ * attacker, of the same weight, it must then
  *
  *	do at least 90% of what half of its work alone is,
  *	have a 99th percentile of the time for a piece of at most twice that beside the computing
- *one, and see no call fail: each of its calls is checked.
+ *	one,
+ *	and see no call fail: each of its calls is checked.
  *
- * The times mean something only where the clock counts instructions: tests/host/neighbours.sh runs
- *it there (./run --icount) and sets INSTRUCTION_CLOCK; elsewhere each case is skipped.
- * NEIGHBOUR_SECONDS is the time for each (default 1). Each attacker has at most PIDS processes and
- * MEMORY bytes; when it is refused something it goes on.
+ * The times mean something only where the clock counts instructions: tests/host/neighbours.sh
+ * runs it there (./run --icount) and sets INSTRUCTION_CLOCK; elsewhere each case is skipped.
+ * NEIGHBOUR_SECONDS is the time for each (default 1). Each attacker has at most PIDS processes
+ * and MEMORY bytes; when it is refused something it goes on.
  */
 #include "cont.h"
 #include <poll.h>

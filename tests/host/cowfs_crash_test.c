@@ -4,13 +4,14 @@
  *
  *	cowfs_crash_test                          the share of ./test
  *	cowfs_crash_test --states N [--seed S]    until N distinct states of disks were checked
- *(make crashtest) cowfs_crash_test --seed S --runs 1 -v     one run again, its operations said
- *	cowfs_crash_test --alloc STEP             each STEP-th allocation of a run fails, one after
- *the other
+ *	                                          (make crashtest)
+ *	cowfs_crash_test --seed S --runs 1 -v     one run again, its operations said
+ *	cowfs_crash_test --alloc STEP             each STEP-th allocation of a run fails, one
+ *	                                          after the other
  *
  * A run is a new disk, a number of operations, crashes in between. What is checked of each state:
- *it mounts, fsck finds nothing, and the tree is one of those that sync, fsync and the order of
- *commits allow; some also with a crash in the recovery, or going on from there.
+ * it mounts, fsck finds nothing, and the tree is one of those that sync, fsync and the order of
+ * commits allow; some also with a crash in the recovery, or going on from there.
  */
 #include <stdio.h>
 #include <stdlib.h>

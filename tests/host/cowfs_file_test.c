@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cowfs_file_test.c - the data of files against a simple model: a file is a few windows of bytes,
- *at places where its tree has its seams. All else in it must be a hole.
+ * at places where its tree has its seams. All else in it must be a hole.
  *
  *	cowfs_file_test [seed [operations]]
  */

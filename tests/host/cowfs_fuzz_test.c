@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cowfs_fuzz_test.c - corrupt images: cowfs says -EIO, or what it can; it does not crash, hang or
- *touch memory that is not its own.
+ * touch memory that is not its own.
  *
  *	cowfs_fuzz_test                         the share of ./test
  *	cowfs_fuzz_test --images N [--seed S]   N distinct images (make cowfuzz)
  *	cowfs_fuzz_test --seed S --images 1     one again
  *
- * An image is that of a filesystem in use (some with a log to be replayed), with a few fields of a
- *few blocks changed: mostly blocks that are in use, to values that matter there; and mostly all
- *checksums are computed again from the leaves up, so that what is wrong is believed. Then it is
- *mounted, walked, read, written, checked and repaired.
+ * An image is that of a filesystem in use (some with a log to be replayed), with a few fields of
+ * a few blocks changed: mostly blocks that are in use, to values that matter there; and mostly
+ * all checksums are computed again from the leaves up, so that what is wrong is believed. Then it
+ * is mounted, walked, read, written, checked and repaired.
  */
 #include <signal.h>
 #include <stdio.h>

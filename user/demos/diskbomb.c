@@ -5,8 +5,8 @@
  *	diskbomb [MEGABYTES [FILES]]
  *
  * It writes one file until it has MEGABYTES (1024) or is refused, deletes it, then makes empty
- *files until there are FILES (100000) or it is refused, and deletes them, too. At disk.max and
- *inodes.max the refusal is EDQUOT ("Disk quota exceeded"): the others have their disk as before.
+ * files until there are FILES (100000) or it is refused, and deletes them, too. At disk.max and
+ * inodes.max the refusal is EDQUOT ("Disk quota exceeded"): the others have their disk as before.
  *
  *	ctool run --rm -d 10M --inodes 100 host diskbomb
  */

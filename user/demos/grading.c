@@ -8,8 +8,8 @@
  * Three containers; five children join 1, 1, 1, 2, 3. Each container shows its own processes; the
  * scheduler's log is on for a while (dmesg shows it), then the memory's, in which each child's
  * container_malloc prints where it is (dmesg shows where that really is); each child makes a
- *file_<pid>, and sees those of its own container beside the host's; one per container writes
- *my_file and reads it back. Then all leave, and the containers are destroyed.
+ * file_<pid>, and sees those of its own container beside the host's; one per container writes
+ * my_file and reads it back. Then all leave, and the containers are destroyed.
  *
  * The steps are taken together: a barrier in shared memory stands between them.
  */

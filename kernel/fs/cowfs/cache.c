@@ -3,9 +3,9 @@
  * cache.c - blocks in memory, found by address.
  *
  * A buffer is one block: its bytes are a page, which others may hold, too (a page cache on top,
- *page tables). Clones point to the same addresses, so what they share is here once. Two buffers of
- *one address can exist for a while, of which one is out of the table: the address was freed and
- *given away again. The birth tells them apart: a look-up names both.
+ * page tables). Clones point to the same addresses, so what they share is here once. Two buffers
+ * of one address can exist for a while, of which one is out of the table: the address was freed
+ * and given away again. The birth tells them apart: a look-up names both.
  *
  *	             cow_buf_create                cow_cache_seal
  *	(nothing) -----------------> open, dirty ------------------> sealed, dirty
@@ -17,9 +17,9 @@
  *	               (nothing)
  *
  * The count `refs` is of users; the table holds none. 0 -> 1 happens under the bucket's lock, and
- *so does the step from 1 to 0, after which a buffer that is out of the table is freed. A sealed
- *buffer whose address is freed meanwhile is written all the same (that commit has it), and
- *forgotten as a clean one.
+ * so does the step from 1 to 0, after which a buffer that is out of the table is freed. A sealed
+ * buffer whose address is freed meanwhile is written all the same (that commit has it), and
+ * forgotten as a clean one.
  *
  * Who reads a block from the disk holds its `io` lock for writing; others who want it wait for
  * that. A block that is read ahead (cow_buf_prefetch) has its lock held by nobody until it has

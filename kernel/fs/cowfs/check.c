@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * check.c - fsck: everything that the superblock leads to is walked, and what cowfs says of itself
- *is computed again from that.
+ * check.c - fsck: everything that the superblock leads to is walked, and what cowfs says of
+ * itself is computed again from that.
  *
- *	cow_check_repair = false: says what is wrong, changes nothing but what is dirty (that is
- *committed first)
- *	          ... = true:     sets right what can be, in ordinary operations, and commits
+ *	cow_check.repair = false	says what is wrong, changes nothing (what is dirty is
+ *					committed first)
+ *	                 = true		sets right what can be, in ordinary operations, and commits
  *
- * The order: superblocks; all trees, each block once, by which the number of pointers to each block
- *is known (check_blocks.c); the counts (check_counts.c); then, per volume, names and lists
- *(check_names.c). Volumes go by base_birth, so a block that clones share is first met in the volume
- *that it was born in, and is counted there.
+ * The order: superblocks; all trees, each block once, by which the number of pointers to each
+ * block is known (check_blocks.c); the counts (check_counts.c); then, per volume, names and lists
+ * (check_names.c). Volumes go by base_birth, so a block that clones share is first met in the
+ * volume that it was born in, and is counted there.
  *
  * What is set right (check_repair.c): reference counts, quotas, link counts, lists, second copies
- *of blocks, names of what is not there (taken away), files without names (they get one in
+ * of blocks, names of what is not there (taken away), files without names (they get one in
  * /lost+found of their volume). What is not: a block whose checksum is wrong. Who reads it gets
- *-EIO; what it held is in no other place.
+ * -EIO; what it held is in no other place.
  */
 #include "fs/cowfs/check.h"
 

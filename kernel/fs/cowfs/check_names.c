@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * check_names.c - fsck, one volume at a time: directories, links, lists, and what the volume's
- *record says (contract: check.h).
+ * record says (contract: check.h).
  *
  *	1  all records of the table: which inodes there are
  *	2  directories from the root on, breadth first: each entry names an inode that is there
@@ -11,7 +11,7 @@
  *	6  inodes and blocks in the volume's record
  *
  * Blocks that clones share are looked at once per volume here, since each of them has the names;
- *they are in memory by then. The meta volume goes the same way: its directory names volumes.
+ * they are in memory by then. The meta volume goes the same way: its directory names volumes.
  */
 #include "fs/cowfs/check.h"
 

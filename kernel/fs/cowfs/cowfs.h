@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cowfs.h - what cowfs does for its users: the VFS glue (vfs*.c), the tools of the host
- *(host/cowfs/) and the tests. All functions return 0 or -errno (or a count where it says so) and
- *may sleep, unless it says otherwise; each happens whole or not at all. -EIO: the disk failed, or a
- *checksum was wrong (it is logged); -EROFS: the filesystem is read-only, or became so because a
- *write had failed, or the volume is frozen; -ENOMEM; -ENOSPC, -EDQUOT.
+ * (host/cowfs/) and the tests. All functions return 0 or -errno (or a count where it says so) and
+ * may sleep, unless it says otherwise; each happens whole or not at all. -EIO: the disk failed,
+ * or a checksum was wrong (it is logged); -EROFS: the filesystem is read-only, or became so
+ * because a write had failed, or the volume is frozen; -ENOMEM; -ENOSPC, -EDQUOT.
  *
  * Typical sequence:
  *
@@ -17,8 +17,8 @@
  *	cow_inode_put(file); ... cow_volume_put(v); cow_unmount(fs);
  *
  * Locks: each call takes its volume's lock, for reading if it only looks. The caller orders calls
- *that must not mix: in the kernel, the VFS holds inode->lock over what changes a file or a
- *directory.
+ * that must not mix: in the kernel, the VFS holds inode->lock over what changes a file or a
+ * directory.
  */
 #ifndef COWFS_H
 #define COWFS_H

@@ -9,8 +9,8 @@
  * a table is never dropped and a dirty buffer never leaves memory.
  *
  * But for the checksums in rec.root and rec.xattr: the seal fills them in on disk. So when the
- *epoch has changed, cow_inode_prepare takes both pointers from the disk's record, and who only
- *reads calls cow_inode_sums first.
+ * epoch has changed, cow_inode_prepare takes both pointers from the disk's record, and who only
+ * reads calls cow_inode_sums first.
  *
  *	cow_op_begin(v, n, 0, &op);
  *	err = cow_inode_prepare(i);

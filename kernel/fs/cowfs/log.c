@@ -3,29 +3,31 @@
  * log.c - the intent log: what fsync promises without a commit (on disk: format.h).
  *
  * A record says of one inode what changed since the last commit: that it was cut, which blocks of
- *data are new and where they lie, and its attributes. So fsync writes the file's new blocks where
- *the next commit will find them, one record, and flushes once:
+ * data are new and where they lie, and its attributes. So fsync writes the file's new blocks
+ * where the next commit will find them, one record, and flushes once:
  *
- *	gather (volume locked)     which blocks; they become COW_BUF_LOGGED: nobody changes them any
- *more write                      those blocks and the record, in any order flush the promise holds
+ *	gather	(volume locked) which blocks; they become COW_BUF_LOGGED: nobody changes them any
+ *		more
+ *	write	those blocks and the record, in any order
+ *	flush	the promise holds
  *
- * What a record names is checksummed by the record, and that by itself; so writes of one epoch may
- *be lost or torn in any way: then the record does not count. The records before it were durable
- *before it was begun.
+ * What a record names is checksummed by the record, and that by itself; so writes of one epoch
+ * may be lost or torn in any way: then the record does not count. The records before it were
+ * durable before it was begun.
  *
  * A record speaks of the last commit: only an inode that this commit has, with the names and
- *attributes that it has there, can be logged; and only while that is the last commit. All else is a
- *commit: new files, names, links, extended attributes, holes punched, ranges shared, volumes that
- *were cloned just now.
+ * attributes that it has there, can be logged; and only while that is the last commit. All else
+ * is a commit: new files, names, links, extended attributes, holes punched, ranges shared,
+ * volumes that were cloned just now.
  *
  * A block that a record names stays untouched until a commit makes the log void, also if its file
- *drops it (cow_counts_dec knows it as not fresh).
+ * drops it (cow_counts_dec knows it as not fresh).
  *
  * Replay (at mount, before anything is allocated) first claims what the valid records name: a
- *reference held by the replay itself. Then each record is applied by operations that cannot start a
- *commit, since half of the log must never become durable; last, the references are given up. The
- *pointers get the birth of the last commit: they are as old as what is durable, so nobody changes
- *their blocks in place or gives them away before the commit that follows.
+ * reference held by the replay itself. Then each record is applied by operations that cannot
+ * start a commit, since half of the log must never become durable; last, the references are given
+ * up. The pointers get the birth of the last commit: they are as old as what is durable, so
+ * nobody changes their blocks in place or gives them away before the commit that follows.
  */
 #include "fs/cowfs/internal.h"
 

@@ -5,11 +5,11 @@
  *
  *	mount -t cowfs [-o subvol=NAME] [-o clone=NEW] /dev/vda DIR
  *
- * mounts the volume NAME ("root"), or a clone of it, called NEW, which is deleted
- * with its last mount. Instead of the device any file on a volume of that disk will do. All mounts
- *of a volume show one superblock, all volumes of a disk share its struct cow_fs. That is there from
- *the first mount to the last put_super, both under cowfs_disks_lock. A superblock whose last mount
- *has gone may still be on its way out; who wants its volume again waits for that.
+ * mounts the volume NAME ("root"), or a clone of it, called NEW, which is deleted with its last
+ * mount. Instead of the device any file on a volume of that disk will do. All mounts of a volume
+ * show one superblock, all volumes of a disk share its struct cow_fs. That is there from the
+ * first mount to the last put_super, both under cowfs_disks_lock. A superblock whose last mount
+ * has gone may still be on its way out; who wants its volume again waits for that.
  *
  * The thread does cow_work() every few seconds and whenever the core asks.
  */

@@ -2,16 +2,17 @@
 /*
  * crashdisk.h - a disk in memory that remembers what a crash could leave of it.
  *
- * Between two flushes (an epoch) writes are kept beside the stable bytes: a crash leaves any subset
- *of the sectors (512 bytes) that were written in it, in any order. crash_apply() makes such a state
- *of the stable bytes, in place, crash_undo() takes it back: so a state costs what differs, not the
- *disk. A filesystem can be mounted on the state in between (the platform `state`); its writes are
- *undone, too, and remembered by epoch, so that the recovery can crash as well.
+ * Between two flushes (an epoch) writes are kept beside the stable bytes: a crash leaves any
+ * subset of the sectors (512 bytes) that were written in it, in any order. crash_apply() makes
+ * such a state of the stable bytes, in place, crash_undo() takes it back: so a state costs what
+ * differs, not the disk. A filesystem can be mounted on the state in between (the platform
+ * `state`); its writes are undone, too, and remembered by epoch, so that the recovery can crash
+ * as well.
  *
  *	crash_disk_init
  *	  live filesystem on d->live ...
- *	    flush -> d->before_flush(d): for each state: crash_choose, crash_apply, mount d->state
- *..., crash_undo
+ *	    flush -> d->before_flush(d): for each state:
+ *	      crash_choose, crash_apply, mount d->state ..., crash_undo
  */
 #ifndef TESTS_COWFS_CRASHDISK_H
 #define TESTS_COWFS_CRASHDISK_H

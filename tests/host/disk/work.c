@@ -6,10 +6,10 @@
  *	work SCRIPT DEVICE MARKS
  *
  * A line is an operation and its words. Paths begin with a volume's name: root/dir/file; volumes
- *are mounted in the working directory. For each line a line of output: its number, the result (0,
- *or a number, or minus an errno). After each line its number is written at byte MARKS of the
- * device, which is behind the filesystem: so the device's log of writes says what was done by when.
- * MARKS 0: not.
+ * are mounted in the working directory. For each line a line of output: its number, the result
+ * (0, or a number, or minus an errno). After each line its number is written at byte MARKS of the
+ * device, which is behind the filesystem: so the device's log of writes says what was done by
+ * when. MARKS 0: not.
  */
 #include <errno.h>
 #include <fcntl.h>
