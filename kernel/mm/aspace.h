@@ -44,7 +44,7 @@ struct vma;
 #define VM_WIPEONFORK BIT(11)
 #define VM_NORESERVE  BIT(12)
 #define VM_NOHUGEPAGE BIT(13) /* madvise: one page at a fault, never more */
-#define VM_HASANON                                                                               \
+#define VM_HASANON \
 	BIT(14)		   /* of a file: may hold private copies (so fork must copy its entries) \
 			    */
 #define VM_RANDOM  BIT(15) /* madvise: no mapping of neighbours */
