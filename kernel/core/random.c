@@ -27,9 +27,8 @@
 #define CHACHA_BLOCK  64
 #define CHACHA_KEY    32
 #define RANDOM_BLOCKS 4
-#define SEED_WORDS \
-	2 /* of the CPU's generator at boot: it takes up to 350 us a word when emulated */
-#define RESEED_EVERY (300 * NSEC_PER_SEC)
+#define SEED_WORDS    2 /* of the CPU's generator at boot: up to 350 us a word when emulated */
+#define RESEED_EVERY  (300 * NSEC_PER_SEC)
 
 struct random_state {
 	u32 key[CHACHA_KEY / 4];

@@ -29,13 +29,12 @@ struct vma;
 #define PROT_WRITE 2
 #define PROT_EXEC  4
 
-#define VM_READ	     BIT(0)
-#define VM_WRITE     BIT(1)
-#define VM_EXEC	     BIT(2)
-#define VM_SHARED    BIT(3)
-#define VM_GROWSDOWN BIT(4)
-#define VM_MAYWRITE \
-	BIT(5) /* mprotect may add PROT_WRITE (shared file mappings: opened for writing) */
+#define VM_READ	      BIT(0)
+#define VM_WRITE      BIT(1)
+#define VM_EXEC	      BIT(2)
+#define VM_SHARED     BIT(3)
+#define VM_GROWSDOWN  BIT(4)
+#define VM_MAYWRITE   BIT(5) /* mprotect may add PROT_WRITE (shared files: opened for writing) */
 #define VM_MAYEXEC    BIT(6)
 #define VM_MAYREAD    BIT(7)
 #define VM_DONTCOPY   BIT(8) /* madvise DONTFORK */
@@ -44,11 +43,9 @@ struct vma;
 #define VM_WIPEONFORK BIT(11)
 #define VM_NORESERVE  BIT(12)
 #define VM_NOHUGEPAGE BIT(13) /* madvise: one page at a fault, never more */
-#define VM_HASANON \
-	BIT(14)		   /* of a file: may hold private copies (so fork must copy its entries) \
-			    */
-#define VM_RANDOM  BIT(15) /* madvise: no mapping of neighbours */
-#define VM_ONFAULT BIT(16) /* mlock2 MLOCK_ONFAULT */
+#define VM_HASANON    BIT(14) /* of a file: may hold private copies, so fork copies its entries */
+#define VM_RANDOM     BIT(15) /* madvise: no mapping of neighbours */
+#define VM_ONFAULT    BIT(16) /* mlock2 MLOCK_ONFAULT */
 
 /* Linux's mmap flags (man 2 mmap) */
 #define MAP_SHARED	    0x01

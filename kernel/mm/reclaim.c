@@ -18,11 +18,9 @@
 #include "mm/internal.h"
 #include "mm/slab.h"
 
-#define VICTIM_WAIT (10 * NSEC_PER_MSEC)
-#define HIGH_WAIT_MAX \
-	(200 * NSEC_PER_MSEC)		   /* once for each batch of charges beyond memory.high \
-					    */
-#define HIGH_RECLAIM (100 * NSEC_PER_MSEC) /* an account is not asked to give up more often */
+#define VICTIM_WAIT   (10 * NSEC_PER_MSEC)
+#define HIGH_WAIT_MAX (200 * NSEC_PER_MSEC) /* once for each batch of charges beyond memory.high */
+#define HIGH_RECLAIM  (100 * NSEC_PER_MSEC) /* an account is not asked to give up more often */
 
 static spinlock_t shrinkers_lock = SPINLOCK_INIT(RANK_LRU);
 static struct list shrinkers = LIST_INIT(shrinkers);

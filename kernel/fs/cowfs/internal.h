@@ -429,9 +429,8 @@ int cow_inode_prepare(struct cow_inode *i);
  * reading. */
 int cow_inode_sums(struct cow_inode *i);
 void cow_inode_store(struct cow_inode *i, u32 how);
-#define COW_STORE_DATA 0u /* sizes, times, attributes, data: the log can express it */
-#define COW_STORE_NAMES \
-	1u /* names, links, new, xattrs, holes punched, shared ranges: only a commit can */
+#define COW_STORE_DATA	0u /* sizes, times, attributes, data: the log can express it */
+#define COW_STORE_NAMES 1u /* names, links, new, xattrs, holes, shared ranges: only a commit can */
 /* COW_STORE_DATA, and pointers at or behind `size` were dropped. */
 void cow_inode_cut(struct cow_inode *i, u64 size);
 /* Is on the list of orphans from now on, or no more; i is stored. Prepare first (which needs three
