@@ -11,24 +11,6 @@ PATH=$tools:$PATH
 cd "$work" || exit 1
 exec </dev/null
 
-# All that is known about the files of a tree; a directory's size, and its links, are its filesystem's.
-list() {
-	(
-		cd "$1" || exit 1
-		find . -type d -printf '%p %y %m %U:%G %T@\n' -o -printf '%p %y %m %U:%G %n %s %T@ %l\n' | sort
-		find . -type f -size -20M -print0 | sort -z | xargs -0 md5sum
-		python3 - <<'END'
-import os
-for d, dirs, files in sorted(os.walk(".")):
-    for f in sorted([d] + [d + "/" + f for f in files]):
-        for x in sorted(os.listxattr(f, follow_symlinks=False)):
-            print(f, x, os.getxattr(f, x, follow_symlinks=False))
-        s = os.lstat(f)
-        if s.st_rdev: print(f, s.st_rdev)
-END
-	)
-}
-
 clean() { # clean IMAGE NAME
 	fsck.cowfs -n "$1" >"$work/out" 2>"$work/err"
 	ok $? "$2: nothing is wrong in it"

@@ -7,7 +7,7 @@ make -s host >&2 || exit 1
 tools=$PWD/build/host
 PATH=$tools:$PATH:/sbin:/usr/sbin
 calls=$PWD/tests/host/cowfs/mounted.py
-work=$(mktemp -d)
+. tests/host/cases.inc
 chmod 755 "$work"
 serving=() # processes of cowfs mount -f
 cleanup() {
@@ -23,48 +23,12 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 cd "$work" || exit 1
 mkdir mnt mnt2
-count=0
 root=
 [ "$(id -u)" != 0 ] || root=1
-
-ok() { # ok STATUS NAME
-	count=$((count + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $count - $2"
-	else
-		echo "not ok $count - $2"
-		for f in out err; do
-			[ ! -e "$work/$f" ] || head -c 2000 "$work/$f" | sed "s/^/# $f: /"
-		done
-	fi
-}
-
-is() { # is GOT EXPECTED NAME
-	[ "$1" = "$2" ]
-	local equal=$?
-	[ $equal = 0 ] || printf '# got %q, expected %q\n' "$1" "$2"
-	ok $equal "$3"
-}
 
 skip() {
 	echo "1..0 # SKIP $1"
 	exit 0
-}
-
-# All that is known about the files of a tree; a directory's size, and its links, are its filesystem's.
-list() {
-	(
-		cd "$1" || exit 1
-		find . -type d -printf '%p %y %m %U:%G %T@\n' -o -printf '%p %y %m %U:%G %n %s %T@ %l\n' | sort
-		find . -type f -size -20M -print0 | sort -z | xargs -0 sha256sum
-		find . -print0 | python3 -c '
-import os, sys
-for f in sorted(sys.stdin.buffer.read().split(b"\0")[:-1]):
-    for x in sorted(os.listxattr(f, follow_symlinks=False)):
-        print(f, x, os.getxattr(f, x, follow_symlinks=False))
-    s = os.lstat(f)
-    if s.st_rdev: print(f, s.st_rdev)'
-	)
 }
 
 same() { # same DIR NAME: it has what the tree has
