@@ -6,7 +6,7 @@
  * The disk is an array of blocks of 4 KiB:
  *
  *	0, 1          superblock slots A and B, of which the one with the higher
- *	              generation is the filesystem
+ *	              generation is the filesystem, if what it lists is there
  *	2             the intent log: log_blocks blocks, used from the front
  *	counts_start  reference counts: a static tree, two slots for each block of it
  *	data_start    everything else, allocated
