@@ -108,6 +108,11 @@ static struct cow_super *newest(struct fixture *f)
 	return a->generation > b->generation ? a : b;
 }
 
+static void super_sum(struct cow_super *s)
+{
+	s->csum = cow_checksum(s, offsetof(struct cow_super, csum));
+}
+
 /* --- flushes --- */
 
 static u64 last_flushes, last_commits;
@@ -275,6 +280,38 @@ static void test_super_torn(void)
 	end(&f);
 }
 
+/* A list that no commit makes: such a superblock does not count. */
+static void test_forged(void)
+{
+	struct cow_super super;
+	struct fixture f;
+
+	make(&f, &super);
+	for (unsigned how = 0; how < 6; how++) {
+		const u64 addr[] = { 0, super.log_start, super.counts_start - 1, BLOCKS - 2,
+				     ~0ull };
+
+		crash_to(&f, after);
+		for (unsigned n = 0; n < 2; n++) {
+			u64 at = n * (BLOCKS - 2) + (super.generation & 1);
+			struct cow_super *s = (struct cow_super *)block(&f, at);
+
+			if (how < 5)
+				s->list[1].addr = addr[how];
+			else
+				s->listed = COW_LIST_MAX + 1;
+			super_sum(s);
+		}
+		is_whole(&f, false);
+	}
+	/* the same block twice is nothing bad */
+	crash_to(&f, after);
+	newest(&f)->list[1] = newest(&f)->list[0];
+	super_sum(newest(&f));
+	is_whole(&f, true);
+	end(&f);
+}
+
 /* --- what is bad, but was not left by a crash --- */
 
 /* The block of "new": in `after` it is the one that is full of 'n'. */
@@ -320,12 +357,20 @@ static void test_rot(void)
 	rot(&f, addr);
 	shows_old(&f);
 	is_whole(&f, false);
-	/* nothing to go back to */
-	crash_to(&f, after);
-	rot(&f, addr);
-	memset(block(&f, !slot), 0, COW_BLOCK);
-	memset(block(&f, BLOCKS - 2 + !slot), 0, COW_BLOCK);
-	is_damaged(&f);
+	/* nothing to go back to, or only something older */
+	for (unsigned older = 0; older < 2; older++) {
+		crash_to(&f, after);
+		rot(&f, addr);
+		for (unsigned n = 0; n < 2; n++) {
+			struct cow_super *s =
+				(struct cow_super *)block(&f, n * (BLOCKS - 2) + !slot);
+
+			s->magic *= older;
+			s->generation -= 2;
+			super_sum(s);
+		}
+		is_damaged(&f);
+	}
 	/* confirmed by an unmount */
 	crash_to(&f, after);
 	fixture_mount(&f);
@@ -508,6 +553,7 @@ int main(void)
 		{ "a full list, and one block more", test_limit },
 		{ "a block of the list is not there", test_block_missing },
 		{ "torn superblocks", test_super_torn },
+		{ "lists that no commit makes", test_forged },
 		{ "rot before and after the confirmation", test_rot },
 		{ "rot, and a log record", test_rot_with_log },
 		{ "a write or the flush fails", test_commit_fails },
