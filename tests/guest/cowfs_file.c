@@ -316,6 +316,7 @@ static void deleted_but_open(void)
 static void one_flush(void)
 {
 	int dir = scratch_cowfs(), fd = OK(open("f", O_RDWR | O_CREAT, 0644));
+	static const char page[4096] = "new";
 	struct cowfs_stats a, b;
 
 	EQ(write(fd, "0", 1), 1);
@@ -328,6 +329,14 @@ static void one_flush(void)
 		EQ(b.flushes - a.flushes, 1L);
 		EQ(b.commits - a.commits, 0L);
 	}
+	close(fd);
+	fd = OK(open("new", O_RDWR | O_CREAT, 0644));
+	EQ(write(fd, page, sizeof page), (long)sizeof page);
+	a = stats(dir);
+	OK(fsync(fd)); /* a commit, of few blocks */
+	b = stats(dir);
+	EQ(b.flushes - a.flushes, 1L);
+	EQ(b.commits - a.commits, 1L);
 	close(fd);
 	fd = OK(open("f", O_WRONLY | O_DSYNC));
 	a = stats(dir);

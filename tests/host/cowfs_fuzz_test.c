@@ -108,6 +108,14 @@ static void fix_log(struct cow_super *s, bool collect)
 	}
 }
 
+/* What the superblock lists is there. */
+static void fix_list(struct cow_super *s)
+{
+	for (u64 n = 0; n < MIN(s->listed, (u64)COW_LIST_MAX); n++)
+		if (s->list[n].addr < BLOCKS)
+			s->list[n].csum = cow_checksum(block_at(s->list[n].addr), COW_BLOCK);
+}
+
 static void fix(bool collect)
 {
 	struct cow_super *s = newest();
@@ -123,10 +131,18 @@ static void fix(bool collect)
 		s->counts.csum = cow_checksum(block_at(counts), COW_BLOCK);
 	}
 	fix_log(s, collect);
+	if (collect || !rnd_one_in(&rnd, 3))
+		fix_list(s);
 	s->csum = cow_checksum(s, offsetof(struct cow_super, csum));
 	if (collect)
 		target_add((u8 *)s == block_at(1), (struct cow_shape){ 0, 0 });
 	memcpy(block_at(BLOCKS - 2 + ((u8 *)s == block_at(1))), s, COW_BLOCK);
+}
+
+/* Of three bases one was unmounted, one was left with a log, one with a list only. */
+static bool base_ready(struct cow_fs *fs, u64 n)
+{
+	return n % 3 == 0 || (n % 3 == 1 ? fs->log_next : fs->super.listed && !fs->log_next);
 }
 
 static void make_base(u64 n)
@@ -138,9 +154,10 @@ static void make_base(u64 n)
 	cow_platform_seed = 100 + n;
 	world_format(&w, BLOCKS);
 	world_mount(&w);
-	for (u64 k = 0; k < 120 || (n % 2 && k < 2000 && !w.fs->log_next); k++)
+	w.fs->list_max = COW_LIST_MAX;
+	for (u64 k = 0; k < 120 || (k < 2000 && !base_ready(w.fs, n)); k++)
 		world_step(&w);
-	if (n % 2)
+	if (n % 3)
 		world_crash_only(&w);
 	else
 		world_unmount(&w);
@@ -178,7 +195,7 @@ static u64 choose_place(const struct target *t, u64 size)
 	u64 at = rnd_below(&rnd, COW_BLOCK);
 
 	if (!t->shape.tree)
-		at = rnd_below(&rnd, 500);
+		at = rnd_below(&rnd, rnd_one_in(&rnd, 2) ? 500 : 800); /* its list */
 	else if (t->shape.tree == COW_TREE_TABLE && !t->shape.level)
 		at = rnd_below(&rnd, 16) * 256 + rnd_below(&rnd, 256);
 	else if (rnd_one_in(&rnd, 2))

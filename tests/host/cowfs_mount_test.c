@@ -181,6 +181,7 @@ static void super_one(bool copy, unsigned how, u64 commits)
 		must_do(put(f.v, "file", 5000, n));
 		must_do(cow_sync(f.fs));
 	}
+	fixture_settle(&f); /* the last commit, also after the unmount */
 	slot = f.fs->super.generation & 1;
 	fixture_unmount(&f);
 	same_supers(&f, slot);

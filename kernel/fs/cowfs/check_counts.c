@@ -18,13 +18,12 @@ static bool super_valid(const struct cow_super *s)
 
 /*
  * The slot of the last commit and its copy are that commit's. A crash may have torn one of them:
- * that is said, and set right, but no problem: the other one is what was mounted.
+ * that is said, and set right, but no problem: the other one is what was mounted. Nor is a commit
+ * that a crash did not let finish, which a mount for writing takes away.
  */
 int check_supers(struct checker *k)
 {
-	struct cow_super *now = &k->fs->super;
-	u64 slot = now->generation & 1;
-	const u64 at[2] = { slot, now->blocks - 2 + slot };
+	struct cow_super *now = &k->fs->super, *s;
 	struct cow_page *page;
 	void *data;
 	int err = 0;
@@ -34,11 +33,20 @@ int check_supers(struct checker *k)
 	page = cow_page_alloc(k->fs->platform, false, &data);
 	if (!page)
 		return -ENOMEM;
-	for (u32 n = 0; n < 2 && !err; n++) {
-		if (check_read_raw(k, at[n], page, data))
-			check_problem(k, "superblock at block %lu: cannot be read", at[n]);
-		else if (!super_valid(data) || memcmp(data, now, sizeof(*now)))
-			err = repair_super(k, at[n], data, page);
+	s = data;
+	for (u32 n = 0; n < 4 && !err; n++) {
+		u64 at = n / 2 * (now->blocks - 2) + n % 2;
+		bool last = n % 2 == (now->generation & 1);
+
+		if (check_read_raw(k, at, page, data)) {
+			if (last)
+				check_problem(k, "superblock at block %lu: cannot be read", at);
+		} else if (last && (!super_valid(s) || memcmp(s, now, sizeof(*now)))) {
+			err = repair_super(k, at, data, page);
+		} else if (super_valid(s) && s->generation > now->generation) {
+			check_note(k, "superblock at block %lu: commit %lu was not finished", at,
+				   s->generation);
+		}
 	}
 	cow_page_put(page);
 	return err;

@@ -2,26 +2,35 @@
 /*
  * commit.c - operations, and the commits that make them durable.
  *
- * An operation holds its volume's lock for writing and has reserved the blocks that it may need. A
- *commit
+ * An operation holds its volume's lock for writing and has reserved the blocks that it may need.
  *
- *	1 seals    with the locks of all volumes that had operations: their records go into the meta
- *volume, what is mapped writable is protected, sums are computed from the leaves up (each parent
- *gets those of its children), counts are copied to their images. From then on what was dirty stands
- *still; operations go on, into the next commit, on copies. 2 writes   all sealed blocks and images,
- *in no particular order, and waits 3 flushes  so they are durable, and nothing points to them yet
- *	4 flips    writes the superblock's slot that is not the current one, and its copy, and
- *flushes.
+ * A commit first seals, with the locks of all volumes that had operations: their records go into
+ * the meta volume, what is mapped writable is protected, sums are computed from the leaves up (each
+ * parent gets those of its children), counts are copied to their images. From then on what was
+ * dirty stands still; operations go on, into the next commit, on copies.
  *
- * A crash before 4 is done leaves the former superblock, none of whose blocks were written to (I1);
- *after it the new one is whole. A torn superblock has a wrong checksum, and the other slot counts.
+ * Then it writes, in any order, and flushes. A small one (fs->list_max blocks) does so once, a
+ * larger one twice:
  *
- *	open --seal--> sealed --write, flush, flip--> durable
- *	  |                        |
- *	  |                        '-- a write fails: the filesystem is read-only from then on; what
- *is |                            in memory can be read until the unmount
+ *	blocks and images of counts, the superblock that lists them, and its copy; flush: durable
+ *
+ *	blocks and images of counts; flush: nothing names them yet
+ *	the superblock, its list empty, and its copy; flush: durable
+ *
+ * The superblock goes to the slot that is not the current one, the blocks to places that the last
+ * commit does not use (I1). So a crash before the last flush is done leaves that commit whole, and
+ * of the new superblock either nothing, or a torn one, whose checksum is wrong, or one whose list
+ * names a block that is not there: then the former slot counts (super.c).
+ *
+ * A list has done its work when the flush has ended. That it has is known from the former
+ * superblock, which the next commit overwrites, or from the first record of the log; cow_work, when
+ * there is nothing else to do, and the unmount commit once more for it, with nothing to be listed.
+ *
+ *	open --seal--> sealed --write, flush--> durable --the next commit--> confirmed
+ *	  |               |
+ *	  |               '-- a write fails: the filesystem is read-only from then on; what is in
+ *	  |                   memory can be read until the unmount
  *	  '-- the seal fails (no memory, a read error): nothing has happened, it is tried again
- *later
  */
 #include "fs/cowfs/internal.h"
 
@@ -209,6 +218,12 @@ static void seal_mapped(struct cow_fs *fs)
 		}
 }
 
+static void list_clear(struct cow_super *s)
+{
+	s->listed = 0;
+	memset(s->list, 0, sizeof(s->list));
+}
+
 static void super_build(struct cow_fs *fs)
 {
 	struct cow_super *s = &fs->next;
@@ -221,7 +236,7 @@ static void super_build(struct cow_fs *fs)
 	s->meta = fs->meta->rec;
 	cow_now(&s->committed);
 	cow_counts_seal(fs, &s->counts, &s->free_blocks);
-	s->csum = cow_checksum(s, offsetof(struct cow_super, csum));
+	list_clear(s);
 }
 
 static void volumes_unlock(struct cow_fs *fs, bool sealed)
@@ -243,8 +258,11 @@ static void volumes_unlock(struct cow_fs *fs, bool sealed)
 	}
 }
 
-/* 0: fs->next and the lists of sealed blocks are what to write; 1: there is nothing. */
-static int seal(struct cow_fs *fs)
+/*
+ * 0: fs->next and the lists of sealed blocks are what to write; 1: there is nothing. To confirm the
+ * last commit is something, if it has a list.
+ */
+static int seal(struct cow_fs *fs, bool confirm)
 {
 	struct cow_volume *v;
 	int err = 0;
@@ -254,7 +272,7 @@ static int seal(struct cow_fs *fs)
 		cow_lock_write_nested(&v->lock);
 	cow_lock_write(&fs->meta->lock);
 	if (!fs->dirty_count && list_empty(&fs->dirty_volumes) && !fs->log_next &&
-	    fs->super.generation) {
+	    fs->super.generation && !(confirm && fs->super.listed)) {
 		err = 1;
 	} else {
 		list_for_each (v, &fs->dirty_volumes, dirty_node)
@@ -288,39 +306,51 @@ static int flush(struct cow_fs *fs)
 	return cow_io_flush(fs->platform);
 }
 
-int cow_super_write(struct cow_fs *fs, struct cow_page *page, const struct cow_super *s)
+void cow_commit_lists(struct cow_fs *fs, u64 addr, u64 csum)
 {
+	struct cow_super *s = &fs->next;
+
+	if (s->listed < fs->list_max)
+		s->list[s->listed] = (struct cow_listed){ addr, csum };
+	s->listed++;
+}
+
+static void super_start(struct cow_fs *fs, struct cow_io *io, struct cow_page *page)
+{
+	struct cow_super *s = &fs->next;
 	void *data = cow_page_data(page);
 	u64 slot = s->generation & 1;
-	struct cow_io io;
-	int err;
 
+	s->csum = cow_checksum(s, offsetof(struct cow_super, csum));
 	memcpy(data, s, COW_BLOCK);
-	cow_io_init(&io, fs->platform);
-	cow_io_start(&io, true, slot, &page, &data, 1);
-	cow_io_start(&io, true, s->blocks - 2 + slot, &page, &data, 1);
-	err = cow_io_wait(&io);
-	return err ? err : flush(fs);
+	cow_io_start(io, true, slot, &page, &data, 1);
+	cow_io_start(io, true, s->blocks - 2 + slot, &page, &data, 1);
 }
 
 static int write_out(struct cow_fs *fs, struct cow_page *page)
 {
 	struct cow_io io;
-	int err;
+	int err = 0;
 
 	cow_io_init(&io, fs->platform);
 	cow_cache_write(fs, &io);
 	cow_counts_write(fs, &io);
+	if (fs->next.listed > fs->list_max) {
+		list_clear(&fs->next);
+		err = cow_io_wait(&io);
+		if (!err)
+			err = flush(fs);
+		if (err)
+			return err;
+		cow_io_init(&io, fs->platform);
+	}
+	super_start(fs, &io, page);
 	err = cow_io_wait(&io);
-	if (!err)
-		err = flush(fs);
-	if (!err)
-		err = cow_super_write(fs, page, &fs->next);
-	return err;
+	return err ? err : flush(fs);
 }
 
 /* commit_lock held. */
-static int commit_locked(struct cow_fs *fs)
+static int commit_locked(struct cow_fs *fs, bool confirm)
 {
 	void *data;
 	struct cow_page *page = cow_page_alloc(fs->platform, false, &data);
@@ -328,7 +358,7 @@ static int commit_locked(struct cow_fs *fs)
 
 	if (!page)
 		return -ENOMEM;
-	err = seal(fs);
+	err = seal(fs, confirm);
 	if (err) {
 		cow_page_put(page);
 		return err > 0 ? 0 : err;
@@ -349,7 +379,7 @@ static int commit_locked(struct cow_fs *fs)
 
 /* Whoever finds that all he came for was committed while he waited for the lock has nothing to do.
  */
-int cow_commit(struct cow_fs *fs)
+static int do_commit(struct cow_fs *fs, bool confirm)
 {
 	u64 open = cow_load(&fs->generation);
 	int err = 0;
@@ -360,14 +390,21 @@ int cow_commit(struct cow_fs *fs)
 	if (fs->error)
 		err = -EIO;
 	else if (fs->super.generation < open)
-		err = commit_locked(fs);
+		err = commit_locked(fs, confirm);
 	cow_unlock_write(&fs->commit_lock);
 	return err;
 }
 
-int cow_commit_held(struct cow_fs *fs)
+int cow_commit(struct cow_fs *fs)
 {
-	return fs->error ? -EIO : commit_locked(fs);
+	return do_commit(fs, false);
+}
+
+int cow_commit_confirmed(struct cow_fs *fs)
+{
+	int err = do_commit(fs, false);
+
+	return err ? err : do_commit(fs, true);
 }
 
 int cow_sync(struct cow_fs *fs)
@@ -385,6 +422,6 @@ bool cow_work(struct cow_fs *fs, bool commit)
 	if (cow_load(&fs->dead_head))
 		more = cow_reap(fs);
 	if (commit || fs->dirty_count > fs->dirty_limit)
-		cow_commit(fs);
+		do_commit(fs, commit);
 	return more > 0;
 }

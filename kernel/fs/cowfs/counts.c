@@ -27,6 +27,7 @@ struct count_block {
 	u32 level;
 	bool dirty;  /* data is not what the last seal had: on the level's list */
 	u8 slot_now; /* where the image goes */
+	u64 sum_now; /* of the image */
 	struct cow_page *page, *image_page;
 	void *data, *image; /* image NULL: not to be changed */
 	struct list dirty_node, sealed_node;
@@ -612,6 +613,7 @@ static void block_seal(struct cow_fs *fs, struct count_block *b)
 	cow_copy_block(b->image, b->data);
 	r->csum = cow_checksum(b->image, COW_BLOCK);
 	b->slot_now = r->slot;
+	b->sum_now = r->csum;
 	b->dirty = false;
 	list_append(&c->sealed, &b->sealed_node);
 }
@@ -640,9 +642,11 @@ void cow_counts_write(struct cow_fs *fs, struct cow_io *io)
 	struct count_block *b;
 
 	list_for_each (b, &fs->counts->sealed, sealed_node) {
+		u64 addr = disk_place(fs->counts, b->level, b->index, b->slot_now);
+
 		__atomic_add_fetch(&fs->stat_writes, 1, __ATOMIC_RELAXED);
-		cow_io_start(io, true, disk_place(fs->counts, b->level, b->index, b->slot_now),
-			     &b->image_page, &b->image, 1);
+		cow_commit_lists(fs, addr, b->sum_now);
+		cow_io_start(io, true, addr, &b->image_page, &b->image, 1);
 	}
 }
 

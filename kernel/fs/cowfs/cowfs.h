@@ -53,8 +53,9 @@ int cow_unmount(struct cow_fs *fs);
 /* All that was done before the call is durable when it returns. */
 int cow_sync(struct cow_fs *fs);
 /*
- * What a thread of the platform calls every few seconds, or when *cow_wants_work* says so: commits
- * what is older than `age_sec`, gives back dead trees. True: there is more to do, call again soon.
+ * What a thread of the platform calls every few seconds (commit: what there is, or to confirm the
+ * last commit, if nothing has done so yet) and when hooks->wake says so: gives back dead trees, and
+ * commits if much is dirty. True: there is more to do, call again soon.
  */
 bool cow_work(struct cow_fs *fs, bool commit);
 

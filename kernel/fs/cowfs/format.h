@@ -6,7 +6,7 @@
  * The disk is an array of blocks of 4 KiB:
  *
  *	0, 1          superblock slots A and B, of which the one with the higher
- *	              generation is the filesystem
+ *	              generation is the filesystem, if what it lists is there
  *	2             the intent log: log_blocks blocks, used from the front
  *	counts_start  reference counts: a static tree, two slots for each block of it
  *	data_start    everything else, allocated
@@ -246,6 +246,17 @@ struct cow_count_ref {
 
 /* --- the superblock --- */
 
+/*
+ * A commit of few blocks writes them and its superblock with one flush, so a crash may leave the
+ * superblock without some of them. Then it does not count: its list says which they are, and what
+ * their bytes must be. A list that is empty says that all was durable before.
+ */
+#define COW_LIST_MAX 224u
+struct cow_listed {
+	u64 addr; /* of data or counts */
+	u64 csum;
+};
+
 struct cow_super {
 	u64 magic;
 	u32 version;
@@ -266,8 +277,9 @@ struct cow_super {
 	struct cow_time created, committed;
 	struct cow_count_ref counts;   /* the top */
 	struct cow_volume_record meta; /* the meta volume; mode COW_S_VOLUME, no quota, no id */
-	u8 zero[COW_BLOCK - 8 - 496];
-	u64 csum; /* of the bytes before it */
+	u64 listed;
+	struct cow_listed list[COW_LIST_MAX]; /* zeros from `listed` on */
+	u64 csum;			      /* of the bytes before it */
 };
 
 /* --- the intent log --- */

@@ -190,6 +190,7 @@ struct cow_fs {
 	u64 birth;		   /* atomic: of blocks allocated now */
 	u64 sealed_birth;	   /* atomic: what is not older than this is open */
 	u64 generation; /* commit_lock: of the commit that is open; super.generation + 1 or + 2 */
+	u64 list_max;	/* constant: a commit of more blocks takes two flushes */
 	u64 mounted_birth; /* constant: of the first blocks allocated after the mount */
 	u64 epoch;	   /* atomic: counts up with each seal: cached positions are void */
 
@@ -303,12 +304,10 @@ int cow_volume_fits(struct cow_volume *v, u64 blocks, u64 inodes);
 
 /* All that was done before the call is durable when it returns: -EIO, -ENOMEM. */
 int cow_commit(struct cow_fs *fs);
-int cow_commit_held(struct cow_fs *fs); /* commit_lock held */
-int cow_super_write(struct cow_fs *fs, struct cow_page *page,
-		    const struct cow_super *s); /* flushes */
-int cow_commit_held(struct cow_fs *fs);		/* commit_lock held */
-int cow_super_write(struct cow_fs *fs, struct cow_page *page,
-		    const struct cow_super *s); /* and flushes */
+/* And the last superblock has an empty list. */
+int cow_commit_confirmed(struct cow_fs *fs);
+/* The commit under way writes these bytes there, so its superblock shall list them. */
+void cow_commit_lists(struct cow_fs *fs, u64 addr, u64 csum);
 
 /* --- pointers (block.c). v->lock held: for writing unless it says otherwise. --- */
 

@@ -6,8 +6,9 @@
  * and committing it; so there is one way in which things get to the disk.
  *
  * Mounting reads the four superblocks (two slots, each twice), and the one of the highest
- * generation that is right wins. All else is read when it is needed, so the size of the disk and
- * what is on it do not matter; only the log, which is bounded, is gone through.
+ * generation that is right wins, if what it lists is there (commit.c). All else is read when it is
+ * needed, so the size of the disk and what is on it do not matter; only that list and the log,
+ * which are bounded, are gone through.
  */
 #include "fs/cowfs/internal.h"
 
@@ -56,6 +57,8 @@ static int fs_create(struct cow_platform *p, const struct cow_super *s, u32 flag
 	fs->epoch = 1;
 	fs->dead_head = s->dead_head;
 	fs->dirty_limit = cow_dirty_limit(p);
+	/* before the first commit there is nothing that a crash could go back to */
+	fs->list_max = s->generation ? COW_LIST_MAX : 0;
 	fs->emergency = MIN(MAX(s->blocks / 64, (u64)EMERGENCY_MIN), (u64)EMERGENCY_MAX);
 	err = cow_cache_init(fs);
 	if (!err)
@@ -179,6 +182,16 @@ int cow_format(struct cow_platform *p, const struct cow_format_options *o)
 
 /* --- mount --- */
 
+static bool list_sane(const struct cow_super *s)
+{
+	if (s->listed > COW_LIST_MAX)
+		return false;
+	for (u64 n = 0; n < s->listed; n++)
+		if (s->list[n].addr < s->counts_start || s->list[n].addr >= s->blocks - 2)
+			return false;
+	return true;
+}
+
 static bool super_sane(const struct cow_super *s, u64 disk_blocks)
 {
 	return s->magic == COW_MAGIC && s->version == COW_VERSION && s->block_size == COW_BLOCK &&
@@ -191,7 +204,8 @@ static bool super_sane(const struct cow_super *s, u64 disk_blocks)
 	       s->data_start < s->blocks - 2 && s->free_blocks <= s->blocks - 2 - s->data_start &&
 	       s->reserved_blocks <= s->blocks && s->birth < INT64_MAX &&
 	       s->meta.mode == COW_S_VOLUME && s->meta.depth <= COW_DEPTH_MAX &&
-	       s->meta.table.birth <= s->birth && s->label[sizeof(s->label) - 1] == '\0';
+	       s->meta.table.birth <= s->birth && s->label[sizeof(s->label) - 1] == '\0' &&
+	       list_sane(s);
 }
 
 struct super_search {
@@ -226,6 +240,78 @@ static void super_try(struct super_search *x, unsigned n, u64 addr)
 }
 
 /*
+ * Had the flush ended that wrote *best? 0: no, *bad of its list is not there. A log record of its
+ * generation was written later: then it had, and what is bad became so. -EIO, -errno: nobody knows.
+ */
+static int super_is_finished(struct super_search *x, u64 *bad)
+{
+	const struct cow_log_record *r = cow_page_data(x->page);
+	const struct cow_super *s = x->best;
+	int err;
+
+	for (u64 n = 0; n < s->listed; n++) {
+		*bad = s->list[n].addr;
+		err = super_io(x, false, *bad);
+		if (err)
+			return err;
+		if (cow_checksum(r, COW_BLOCK) == s->list[n].csum)
+			continue;
+		err = super_io(x, false, s->log_start);
+		return err ? err : r->magic == COW_LOG_MAGIC && r->generation == s->generation;
+	}
+	return 1;
+}
+
+/*
+ * *best becomes the commit before it, if it was not finished. Only a later commit overwrites that
+ * one's superblock: if it is gone, *best was finished.
+ */
+static int super_step_back(struct super_search *x)
+{
+	u64 last = x->best->generation, bad;
+	const struct cow_super *s = cow_page_data(x->page);
+	int finished = super_is_finished(x, &bad);
+
+	if (finished < 0) {
+		cow_log(x->platform, "block %lu of the last commit cannot be read",
+			(unsigned long)bad);
+		return finished;
+	}
+	for (unsigned n = 0; n < 4 && !finished; n++) {
+		if (x->generation[n] + 1 != last || super_io(x, false, x->place[n]) ||
+		    !super_sane(s, cow_disk_blocks(x->platform)))
+			continue;
+		*x->best = *s;
+		cow_log(x->platform,
+			"commit %lu was not finished, its block %lu is not there: "
+			"commit %lu counts",
+			(unsigned long)last, (unsigned long)bad, (unsigned long)s->generation);
+		break;
+	}
+	return 0;
+}
+
+/*
+ * What was read may be in the disk's cache only, and the next writes take for granted that it is
+ * durable. Then a superblock that was not finished is taken away: else it would count when the
+ * bytes that it lists come to lie there later.
+ */
+static int super_settle(struct super_search *x)
+{
+	int err = cow_io_flush(x->platform);
+
+	for (unsigned n = 0; n < 4 && !err; n++) {
+		if (x->generation[n] <= x->best->generation)
+			continue;
+		cow_clear_block(cow_page_data(x->page));
+		err = super_io(x, true, x->place[n]);
+		if (!err)
+			err = cow_io_flush(x->platform);
+	}
+	return err;
+}
+
+/*
  * The slot of the last commit and its copy: a crash may have torn one of them, or the disk has lost
  * it. It is written again from the other, which stands meanwhile. What cannot be written may wait:
  * the next commit will say so.
@@ -252,28 +338,40 @@ static void super_mend(struct super_search *x)
  * The size of the filesystem, which says where the copies are, stands in the first two blocks; if
  * both are gone it is taken to be that of the disk.
  */
-static int super_read(struct cow_platform *p, struct cow_super *best, bool mend)
+static void super_search(struct super_search *x)
+{
+	u64 blocks = cow_disk_blocks(x->platform);
+
+	if (blocks < BLOCKS_MIN)
+		return;
+	super_try(x, 0, 0);
+	super_try(x, 1, 1);
+	if (x->best->magic)
+		blocks = x->best->blocks;
+	super_try(x, 2, blocks - 2);
+	super_try(x, 3, blocks - 1);
+}
+
+/* *unwritable: with `write`, what was to be set right at once and could not. */
+static int super_read(struct cow_platform *p, struct cow_super *best, bool write, int *unwritable)
 {
 	struct super_search x = { .platform = p, .best = best };
-	u64 blocks = cow_disk_blocks(p);
 	void *data;
+	int err;
 
+	*unwritable = 0;
 	x.page = cow_page_alloc(p, false, &data);
 	if (!x.page)
 		return -ENOMEM;
 	best->magic = 0;
-	if (blocks >= BLOCKS_MIN) {
-		super_try(&x, 0, 0);
-		super_try(&x, 1, 1);
-		if (best->magic)
-			blocks = best->blocks;
-		super_try(&x, 2, blocks - 2);
-		super_try(&x, 3, blocks - 1);
-	}
-	if (best->magic && mend)
+	super_search(&x);
+	err = best->magic ? super_step_back(&x) : -EINVAL;
+	if (!err && write)
+		*unwritable = super_settle(&x);
+	if (!err && write && !*unwritable)
 		super_mend(&x);
 	cow_page_put(x.page);
-	return best->magic ? 0 : -EINVAL;
+	return err;
 }
 
 /* What a seal would do first: so the tree in memory is what the volumes are. */
@@ -309,16 +407,18 @@ int cow_mount(struct cow_platform *p, u32 flags, struct cow_fs **out)
 {
 	struct cow_super *s = cow_alloc(sizeof(*s));
 	struct cow_fs *fs;
-	int err;
+	int err, unwritable;
 
 	if (cow_disk_read_only(p))
 		flags |= COW_MOUNT_READ_ONLY;
-	err = s ? super_read(p, s, !(flags & COW_MOUNT_READ_ONLY)) : -ENOMEM;
+	err = s ? super_read(p, s, !(flags & COW_MOUNT_READ_ONLY), &unwritable) : -ENOMEM;
 	if (!err)
 		err = fs_create(p, s, flags, &fs);
 	cow_free(s);
 	if (err)
 		return err;
+	if (unwritable)
+		cow_fail(fs, unwritable, "the superblocks cannot be made durable", 0);
 	err = replay(fs);
 	if (err) {
 		fs_free(fs);
@@ -331,7 +431,7 @@ int cow_mount(struct cow_platform *p, u32 flags, struct cow_fs **out)
 
 int cow_unmount(struct cow_fs *fs)
 {
-	int err = cow_commit(fs);
+	int err = cow_commit_confirmed(fs);
 
 	cow_io_drain(fs->platform); /* what was read ahead and is wanted no more */
 	fs_free(fs);

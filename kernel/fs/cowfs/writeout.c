@@ -95,6 +95,7 @@ static void run_add(struct run *r, u64 addr, struct cow_buf *b)
 		r->addr = addr;
 	r->pages[r->count] = b->page;
 	r->data[r->count++] = b->data;
+	cow_commit_lists(r->fs, addr, cow_buf_csum(b));
 }
 
 void cow_cache_write(struct cow_fs *fs, struct cow_io *io)

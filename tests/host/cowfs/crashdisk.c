@@ -258,6 +258,13 @@ void crash_undo(struct crash_disk *d)
 	d->stamp++;
 }
 
+/* A write that failed came through after all. */
+void crash_reset(struct crash_disk *d)
+{
+	for (u64 n = 0; n < d->pending.count; n++)
+		memcpy(block_of(d->view, d->pending.at[n].addr), d->pending.at[n].data, COW_BLOCK);
+}
+
 void crash_settle(struct crash_disk *d, const u8 *mask)
 {
 	for (u64 n = 0; n < d->pending.count; n++)

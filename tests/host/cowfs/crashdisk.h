@@ -68,6 +68,8 @@ void crash_apply(struct crash_disk *d, const struct crash_list *l, u64 n, const 
 void crash_undo(struct crash_disk *d);
 /* The live disk loses its pending writes but those of the mask: as after a crash. */
 void crash_settle(struct crash_disk *d, const u8 *mask);
+/* The live disk keeps them, in its cache: as if the machine, not the disk, had stopped. */
+void crash_reset(struct crash_disk *d);
 /* A state changes by hand (corruption), between apply and undo. */
 void crash_poke(struct crash_disk *d, u64 addr, const void *block);
 void crash_list_clear(struct crash_list *l);

@@ -340,18 +340,32 @@ void world_format(struct world *w, u64 blocks)
 		world_violation(w, "format: %d", err);
 }
 
-bool world_mount(struct world *w)
+/* Commits that may have a list, that are too large for one, that may have a short one. */
+static u64 choose_list_max(struct world *w)
 {
-	int err;
+	const u64 max[] = { COW_LIST_MAX, 0, 12 + rnd_below(&w->rnd, 12) };
 
-	w->tracking = false;
-	err = cow_mount(&w->disk.live, 0, &w->fs);
+	return max[rnd_below(&w->rnd, ARRAY_SIZE(max))];
+}
+
+static bool mount_live(struct world *w)
+{
+	int err = cow_mount(&w->disk.live, 0, &w->fs);
 
 	if (err) {
 		world_violation(w, "mount: %d", err);
 		w->fs = NULL;
 		return false;
 	}
+	w->fs->list_max = choose_list_max(w);
+	return true;
+}
+
+/* The model is what the filesystem is. */
+static bool start_model(struct world *w)
+{
+	int err;
+
 	model_free(&w->model);
 	err = model_load(&w->model, w->fs);
 	if (err)
@@ -360,6 +374,12 @@ bool world_mount(struct world *w)
 	w->next_valid = false;
 	w->tracking = true;
 	return !err;
+}
+
+bool world_mount(struct world *w)
+{
+	w->tracking = false;
+	return mount_live(w) && start_model(w);
 }
 
 static void count_promises(struct world *w)
@@ -381,10 +401,9 @@ void world_unmount(struct world *w)
 		world_violation(w, "unmount: %d", err);
 }
 
-void world_crash_only(struct world *w)
+/* The filesystem is gone from memory. */
+static void world_drop(struct world *w)
 {
-	u8 *mask = malloc(w->disk.pending.count + 1);
-
 	w->tracking = false;
 	/* a write may have failed before there was a flush */
 	expect_next(w);
@@ -397,15 +416,38 @@ void world_crash_only(struct world *w)
 	world_release_all(w);
 	cow_unmount(w->fs);
 	w->fs = NULL;
+}
+
+void world_crash_only(struct world *w)
+{
+	u8 *mask = malloc(w->disk.pending.count + 1);
+
+	world_drop(w);
 	crash_choose(&w->rnd, w->disk.pending.count, mask);
 	crash_settle(&w->disk, mask);
 	free(mask);
 }
 
+/* Only the machine starts anew: what the disk has not made durable yet it may still lose later. */
+static void world_reset(struct world *w)
+{
+	world_drop(w);
+	crash_reset(&w->disk);
+	w->disk.faults = 0;
+	if (!mount_live(w))
+		return;
+	world_judge(w, w->fs, "a reset");
+	start_model(w);
+}
+
 void world_crash(struct world *w)
 {
-	world_crash_only(w);
 	w->t->recoveries++;
+	if (rnd_one_in(&w->rnd, 3)) {
+		world_reset(w);
+		return;
+	}
+	world_crash_only(w);
 	if (!cow_mount(&w->disk.live, 0, &w->fs)) {
 		world_judge(w, w->fs, "the crashed disk");
 		cow_unmount(w->fs);

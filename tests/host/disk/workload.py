@@ -302,7 +302,9 @@ def read_disk(image, work):
     if f.returncode:
         return None, f'fsck.cowfs: status {f.returncode}\n{f.stdout}'
     found = {}
-    for line in run(TOOLS + 'cowfs', 'volumes', image).stdout.splitlines()[1:]:
+    # on stderr a mount says that a commit was not finished
+    volumes = subprocess.run([TOOLS + 'cowfs', 'volumes', image], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    for line in volumes.stdout.splitlines()[1:]:
         name, to = line.split()[-1], os.path.join(work, 'tree')
         shutil.rmtree(to, ignore_errors=True)
         got = run(TOOLS + 'cowfs', 'get', '-v', name, image, '/', to)
