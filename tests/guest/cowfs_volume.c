@@ -235,7 +235,8 @@ static void throw_away(void)
 	REQUIRE(mount("/dev/vda", mount_point, "cowfs", 0, "subvol=root,clone=t5") == 0);
 	tap_at_end = leave;
 	after = stats(dir);
-	EQ(after.writes - before.writes, 0L); /* cloning waits for no disk */
+	/* Cloning waits for no disk; only the thread that commits every few seconds may have written. */
+	CHECK(after.writes == before.writes || after.commits != before.commits);
 	ERR(mount("/dev/vda", mount_point, "cowfs", 0, "subvol=root,clone=t5"), EEXIST);
 	EQ(size_of(in_clone("f")), 4);
 	make(in_clone("g"), 2);
