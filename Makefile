@@ -38,8 +38,9 @@ all: kernel debug-kernel user initramfs ## everything that ./run needs
 kernel: $(BUILD)/skerry.elf ## build/skerry.elf
 debug-kernel: $(BUILD)/debug/skerry.elf ## build/debug/skerry.elf
 
+# both kernels are made of the same generated files, which are there before the other make looks
 ifneq ($(DEBUG),1)
-$(BUILD)/debug/skerry.elf: FORCE | $(GEN)/syscalls.h
+$(BUILD)/debug/skerry.elf: FORCE | $(GEN)/syscalls.h $(GEN)/vdso_symbols.h
 	@+$(MAKE) --no-print-directory DEBUG=1 $@
 endif
 
