@@ -18,6 +18,7 @@
 #define TESTS_GUEST_ESCAPES_H
 
 #include "cont.h"
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
@@ -40,6 +41,7 @@ static TAP_UNUSED void outside(void)
 	REQUIRE(tap_slurp("/proc/self/mounts", canary_mounts, sizeof canary_mounts) > 0);
 	FORKED(bystander)
 	{
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a case that skips or fails leaves nobody */
 		setpgid(0, 0);
 		idle();
 	}
