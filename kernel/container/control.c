@@ -36,11 +36,11 @@ static int show_state(void *object, struct text *t)
 	return 0;
 }
 
-static struct waitq *state_changed(void *object, u64 *generation)
+static struct waitq *state_changed(void *object, const u64 **generation)
 {
 	struct container *c = object;
 
-	*generation = READ_ONCE(c->generation);
+	*generation = &c->generation;
 	return &c->changed;
 }
 

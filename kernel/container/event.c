@@ -164,11 +164,11 @@ int event_show(void *object, struct text *t)
 	}
 }
 
-struct waitq *event_changed(void *object, u64 *generation)
+struct waitq *event_changed(void *object, const u64 **generation)
 {
 	struct event_log *l = &((struct container *)object)->events;
 
-	*generation = READ_ONCE(l->count);
+	*generation = &l->count;
 	return &l->changed;
 }
 

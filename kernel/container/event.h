@@ -51,7 +51,7 @@ void event_limit(struct container *c, unsigned resource);
 
 /* the control files */
 int event_show(void *object, struct text *t);
-struct waitq *event_changed(void *object, u64 *generation);
+struct waitq *event_changed(void *object, const u64 **generation);
 int on_limit_show(void *object, struct text *t);
 int on_limit_store(void *object, char *s, size_t n);
 

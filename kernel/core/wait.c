@@ -49,6 +49,8 @@ void waitq_add(struct waitq *q, struct waiter *w)
 	spin_lock(&q->lock);
 	waitq_insert(q, w);
 	spin_unlock(&q->lock);
+	/* on the queue, then the caller's look at the condition; waitq_wake() has the other half */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 void waitq_remove(struct waitq *q, struct waiter *w)

@@ -16,7 +16,8 @@
  *
  * poll, select and epoll hang a struct waiter with their own callback on any
  * number of queues. Callbacks run under the queue's lock, must not sleep, and
- * may take only locks of a higher rank than RANK_WAITQ.
+ * may take only locks of a higher rank than RANK_WAITQ. They may look at the condition
+ * without its lock, after waitq_add(): what they do not see yet finds them on the queue.
  *
  * A sleep is interruptible (ends with any signal), killable (ends when the task
  * is being killed), or bounded by a device; there is no other kind.
@@ -86,6 +87,8 @@ static inline bool waitq_active(struct waitq *q)
 }
 static inline void waitq_wake(struct waitq *q, unsigned n, u32 events)
 {
+	/* the condition, then the queue; waitq_add() has the other half */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (waitq_active(q))
 		waitq_wake_slow(q, n, events);
 }

@@ -398,13 +398,16 @@ static void text_release(struct file *f)
 
 static int text_fill(struct pseudo_node *n, struct pseudo_open *o)
 {
+	const u64 *generation;
 	int err;
 
 	text_free(&o->text);
 	if (n->counts->alive && !n->counts->alive(n->object))
 		return -ESRCH;
-	if (n->e.changed)
-		n->e.changed(n->object, &o->generation);
+	if (n->e.changed) {
+		n->e.changed(n->object, &generation);
+		o->generation = READ_ONCE(*generation); /* before what it counts is looked at */
+	}
 	err = n->e.show(n->object, &o->text);
 	o->filled = !err && !o->text.err;
 	return err ? err : o->text.err;
@@ -461,12 +464,12 @@ static u32 text_poll(struct file *f, struct poll_table *pt)
 	struct pseudo_node *n = node_of(f->inode);
 	struct pseudo_open *o = f->private;
 	u32 events = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
-	u64 generation;
+	const u64 *generation;
 
 	if (!n->e.changed)
 		return events;
 	poll_wait(pt, n->e.changed(n->object, &generation));
-	return generation != o->generation ? events | POLLPRI | POLLERR : events;
+	return READ_ONCE(*generation) != o->generation ? events | POLLPRI | POLLERR : events;
 }
 
 static const struct file_ops text_file_ops = {

@@ -36,7 +36,7 @@ struct pseudo_entry {
 	/* S_IFREG: rights beyond the mode bits are fixed here, at open. write: opened for it. */
 	int (*open)(void *object, bool write);
 	/* S_IFREG, pollable: POLLPRI|POLLERR when *generation is not what the last read saw. */
-	struct waitq *(*changed)(void *object, u64 *generation);
+	struct waitq *(*changed)(void *object, const u64 **generation);
 	/* S_IFREG with its own ops: pseudo_object(f->inode) is the object. */
 	const struct file_ops *file_ops;
 	const struct pseudo_dir_ops *dir;		       /* S_IFDIR */

@@ -292,6 +292,8 @@ bool sched_wake(struct task *t)
 	enum task_state expected = TASK_SLEEPING;
 	struct runqueue *rq;
 
+	/* what t is woken for, then its state; sched_prepare_sleep() has the other half */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (READ_ONCE(t->state) != TASK_SLEEPING)
 		return false;
 	rq = runqueue_lock_task(t);
