@@ -6,6 +6,7 @@
  */
 #include "cont.h"
 #include <poll.h>
+#include <sched.h>
 
 #define NOTIFY(cid) ((int)syscall(SYS_container_notify, cid))
 
@@ -150,6 +151,52 @@ static void watched(void)
 	EQ(poll(&p, 1, 20000), 1);
 	close(p.fd);
 	family_gone(f);
+}
+
+/* The letter that the state begins with: what is read here is read before the next poll. */
+static char state_letter(int fd)
+{
+	char text[32] = "";
+
+	REQUIRE(pread(fd, text, sizeof text, 0) > 0);
+	return text[0];
+}
+
+/* However close the change is to the poll: SEEN counts changes that the watcher was woken for. */
+static void each_change_wakes(void)
+{
+	enum { ROUNDS = 2000, SEEN = 10, LOOKING };
+	pid_t pid, watcher;
+	char path[64];
+
+	world();
+	int c = spawn();
+	CFORKED(pid, c) idle();
+	snprintf(path, sizeof path, "/sys/container/%d/state", c);
+	FORKED(watcher)
+	{
+		struct pollfd p = { .fd = OK(open(path, O_RDONLY | O_CLOEXEC)), .events = POLLPRI };
+		char last = state_letter(p.fd);
+		while (WORD(SEEN) < ROUNDS) {
+			WORD(LOOKING)++;
+			EQ(poll(&p, 1, -1), 1);
+			char now = state_letter(p.fd);
+			WORD(SEEN) += now != last;
+			last = now;
+		}
+	}
+	for (int n = 0; n < ROUNDS; n++) {
+		while (WORD(LOOKING) <= n)
+			sched_yield();
+		for (volatile int delay = n * 7 % 997; delay > 0; delay--)
+			;
+		OK(n % 2 ? CRESUME(c) : CPAUSE(c));
+		while (WORD(SEEN) <= n) /* if it sleeps on, the harness's alarm ends this */
+			sched_yield();
+	}
+	EQ(reap(watcher), 0);
+	gone(c);
+	EQ(reap(pid), 137);
 }
 
 static union {
@@ -317,9 +364,9 @@ static void both_at_once(void)
 }
 
 static const struct tap_case cases[] = {
-	T(inside_too),	       T(in_its_own_right), T(watched),
-	T(born_meanwhile),     T(made_meanwhile),   T(ended_paused),
-	T(inner_ended_paused), T(both_at_once),
+	T(inside_too),	      T(in_its_own_right),   T(watched),
+	T(each_change_wakes), T(born_meanwhile),     T(made_meanwhile),
+	T(ended_paused),      T(inner_ended_paused), T(both_at_once),
 };
 
 int main(int argc, char **argv)

@@ -3,6 +3,7 @@
  * pipe.c - pipes and FIFOs, poll and select on them and on files.
  */
 #include "scratch.h"
+#include <sched.h>
 #include <limits.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -463,10 +464,45 @@ static void splice_family(void)
 	close_pipe();
 }
 
+/* However close the write is to the poll, it wakes. */
+static void each_write_wakes(void)
+{
+	enum { ROUNDS = 5000, SEEN = 0, LOOKING };
+	int fd[2];
+	pid_t pid;
+
+	OK(pipe(fd));
+	FORKED(pid)
+	{
+		struct pollfd p = { .fd = fd[0], .events = POLLIN };
+		char c;
+		while (WORD(SEEN) < ROUNDS) {
+			WORD(LOOKING)++;
+			EQ(poll(&p, 1, -1), 1);
+			EQ(read(fd[0], &c, 1), 1);
+			WORD(SEEN)++;
+		}
+	}
+	for (int n = 0; n < ROUNDS; n++) {
+		while (WORD(LOOKING) <= n)
+			sched_yield();
+		for (volatile int delay = n * 7 % 997; delay > 0; delay--)
+			;
+		EQ(write(fd[1], "x", 1), 1);
+		while (WORD(SEEN) <= n) /* if it sleeps on, the harness's alarm ends this */
+			sched_yield();
+	}
+	EQ(reap(pid), 0);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 static const struct tap_case cases[] = {
-	T(basics),	T(capacity),	  T(laps),	 T(atomicity),		 T(blocking),
-	T(fifos),	T(poll_states),	  T(poll_waits), T(masks_while_waiting), T(ping_pong),
-	T(select_call), T(splice_family),
+	T(basics),	     T(capacity),    T(laps),
+	T(atomicity),	     T(blocking),    T(fifos),
+	T(poll_states),	     T(poll_waits),  T(masks_while_waiting),
+	T(ping_pong),	     T(select_call), T(splice_family),
+	T(each_write_wakes),
 };
 
 int main(int argc, char **argv)
