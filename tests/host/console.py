@@ -214,10 +214,11 @@ class Person:
         return False
 
     def answers(self, line):
-        """cat has begun: it repeats a line. What was typed while the shell still had the terminal is not echoed, or lost."""
-        for _ in range(20):
-            self.type(line + "\r")
-            if self.sees(r"^%s\n%s$" % (line, line), WAIT / 20):
+        """cat has begun: it repeats a line. What was typed while the shell still had the terminal is not echoed, or lost,
+        or repeated late, in the middle of what comes next: so each line is another one, and all before it are done."""
+        for n in range(20):
+            self.type("%s%d\r" % (line, n))
+            if self.sees(r"^%s%d\n%s%d$" % (line, n, line, n), WAIT / 20):
                 return True
         return False
 
