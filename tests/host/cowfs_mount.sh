@@ -76,32 +76,7 @@ ok $? 'it is mounted when the command ends'
 [ $status = 0 ] || exit 1
 
 # ---- a tree in, the same tree there ----
-mkdir -p tree/dir/sub tree/empty tree/many
-echo text >tree/dir/file
-ln tree/dir/file tree/dir/sub/second
-ln tree/dir/file tree/third
-ln -s ../nowhere tree/dir/link
-ln -s "$(printf 'long%.0s' {1..200})" tree/longlink
-mkfifo tree/fifo
-[ -z "$root" ] || { mknod tree/null c 1 3 && mknod tree/disk b 259 70000 && chown 3:4 tree/dir/file; }
-head -c 3000001 /dev/urandom >tree/data
-truncate -s 10G tree/sparse
-printf end | dd of=tree/sparse bs=1 seek=5000000001 conv=notrunc status=none
-: >tree/nothing
-name=$(printf 'n%.0s' {1..255})
-echo long >"tree/$name"
-printf odd >tree/$'odd \n\xff name'
-python3 - <<'END'
-import os
-for i in range(5000): open("tree/many/%d" % i, "w").write(str(i))
-try:
-    os.setxattr("tree/data", "user.one", b"1\0\xff")
-    os.setxattr("tree/data", "user.two", b"x" * 3000)
-    os.setxattr("tree/dir", "user.dir", b"")
-except OSError: pass
-END
-chmod 4711 tree/data
-chmod 1777 tree/empty
+make_tree 5000
 chmod 0400 tree/nothing
 touch -h -d '1969-12-31 23:59:58.123456789 UTC' tree/dir/link
 touch -d '2040-02-03 04:05:06.7 UTC' tree/third
