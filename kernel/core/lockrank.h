@@ -32,6 +32,7 @@ enum lock_rank {
 	RANK_COWFS_META,
 	RANK_COWFS_COUNTS,
 	RANK_COWFS_IO,
+	RANK_FILE_LOCKS, /* flock and fcntl locks of one file */
 	RANK_MUTEX_LEAF,
 	/* spinning */
 	RANK_SPIN,		    /* everything below here spins */
@@ -43,7 +44,6 @@ enum lock_rank {
 	RANK_PID,
 	RANK_FDTABLE,
 	RANK_FUTEX,
-	RANK_FILE_LOCKS,      /* flock and fcntl locks of one file */
 	RANK_FILE_LOCK_WAITS, /* who waits for whose lock (fs/locks.c) */
 	RANK_EVENTFD,
 	RANK_NOTIFY, /* one manager's queue of held calls (container/notify.c) */

@@ -6,9 +6,15 @@
  * record knows how far any below it reaches, so a subtree that ends before the wanted
  * range is not entered. What is shared conflicts with exclusive ones only, of which each
  * record knows that as well: a crowd of readers is not looked through.
+ *
+ * Only memory bounds how many records one owner has, and there are three loops over them. They
+ * let others run now and then, which is why the caller's lock is one to sleep with.
  */
 #include "fs/lock_records.h"
+#include "core/cpu.h"
 #include "fs/internal.h"
+
+#define RECORDS_STEP 64 /* between two resched_point()s */
 
 static struct slab_cache *record_cache;
 
@@ -38,6 +44,12 @@ static void reach_update(struct tree_node *n)
 void lock_records_init(struct lock_records *s)
 {
 	*s = (struct lock_records){ .by_place.augment = reach_update };
+}
+
+static void records_pause(u32 count)
+{
+	if (count % RECORDS_STEP == 0)
+		resched_point();
 }
 
 /* --- the two trees --- */
@@ -163,8 +175,10 @@ struct lock_record *lock_records_conflict(const struct lock_records *s,
 {
 	struct lock_record *r = first_below(by_place(s->by_place.root), want);
 
-	while (r && r->owner == want->owner)
+	for (u32 own = 1; r && r->owner == want->owner; own++) {
 		r = next_overlap(r, want);
+		records_pause(own);
+	}
 	return r;
 }
 
@@ -175,7 +189,7 @@ void lock_records_clear(struct lock_records *s, const struct lock_record *want,
 {
 	struct lock_record *r = lock_records_of(s, want->owner, want->start), *next;
 
-	for (; r && r->start <= want->end; r = next) {
+	for (u32 count = 1; r && r->start <= want->end; r = next, count++) {
 		next = record_next(r);
 		if (r->start < want->start && r->end > want->end) {
 			struct lock_record *tail = *spare;
@@ -193,6 +207,7 @@ void lock_records_clear(struct lock_records *s, const struct lock_record *want,
 			record_shrink(s, r, want->end + 1, r->end);
 		else
 			record_drop(s, r);
+		records_pause(count);
 	}
 }
 
@@ -219,9 +234,10 @@ bool lock_records_drop_owner(struct lock_records *s, const void *owner)
 	struct lock_record *r = lock_records_of(s, owner, 0), *next;
 	bool any = r;
 
-	for (; r; r = next) {
+	for (u32 count = 1; r; r = next, count++) {
 		next = record_next(r);
 		record_drop(s, r);
+		records_pause(count);
 	}
 	return any;
 }

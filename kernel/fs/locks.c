@@ -13,7 +13,9 @@
  * over several files, so each stands in a table of the whole machine by who waits, with
  * the owner that it waits for, which the search for a circle follows.
  *
- * Locks: file_locks->lock (F), then waits_lock (W).
+ * Locks: file_locks->lock (F), then waits_lock (W). F is one to sleep with, as an owner may have
+ * hundreds of thousands of records of a file, which go at one stroke for all who ask. Nobody waits
+ * under it for anything but the CPU.
  */
 #include "fs/internal.h"
 #include "fs/lock_records.h"
@@ -22,7 +24,7 @@
 #include "syscalls.h"
 
 struct file_locks {
-	spinlock_t lock; /* F */
+	struct mutex lock; /* F */
 	struct lock_records records, flocks;
 	struct list waits; /* F: of struct lock_wait */
 	struct waitq changed;
@@ -55,7 +57,7 @@ static int locks_of(struct inode *i, struct file_locks **out)
 		l = kmalloc(sizeof(*l), KM_ACCOUNT);
 		if (!l)
 			return -ENOMEM;
-		spin_init(&l->lock, RANK_FILE_LOCKS);
+		mutex_init(&l->lock, RANK_FILE_LOCKS);
 		lock_records_init(&l->records);
 		lock_records_init(&l->flocks);
 		list_init(&l->waits);
@@ -134,7 +136,7 @@ static int locks_wait(struct file_locks *l, bool posix, const void *owner,
 
 	if (err)
 		return err;
-	err = waitq_sleep(&l->changed, &l->lock, SLEEP_INTERRUPTIBLE, KTIME_NEVER);
+	err = waitq_sleep_mutex(&l->changed, &l->lock, SLEEP_INTERRUPTIBLE, KTIME_NEVER);
 	if (posix)
 		wait_end(&w);
 	return err;
@@ -163,7 +165,7 @@ static int locks_set(struct inode *i, enum lock_kind kind, const struct lock_rec
 	if (err)
 		goto free_records;
 	set = kind == KIND_FLOCK ? &l->flocks : &l->records;
-	spin_lock(&l->lock);
+	mutex_lock(&l->lock);
 	while (!unlock && (have = lock_records_conflict(set, want))) {
 		err = wait ? locks_wait(l, kind == KIND_RECORD && !want->ofd, want->owner, have)
 			   : -EAGAIN;
@@ -179,7 +181,7 @@ static int locks_set(struct inode *i, enum lock_kind kind, const struct lock_rec
 		}
 		locks_changed(l);
 	}
-	spin_unlock(&l->lock);
+	mutex_unlock(&l->lock);
 free_records:
 	lock_record_free(new);
 	lock_record_free(spare);
@@ -192,12 +194,12 @@ static void locks_drop_owner(struct inode *i, const void *owner)
 	struct file_locks *l = i->locks;
 	bool any;
 
-	spin_lock(&l->lock);
+	mutex_lock(&l->lock);
 	any = lock_records_drop_owner(&l->records, owner);
 	any |= lock_records_drop_owner(&l->flocks, owner);
 	if (any)
 		locks_changed(l);
-	spin_unlock(&l->lock);
+	mutex_unlock(&l->lock);
 }
 
 void locks_close(struct file *f, struct fd_table *t)
@@ -232,10 +234,10 @@ static int flock_file(struct file *f, u32 op)
 		struct lock_record *r;
 		bool same;
 
-		spin_lock(&l->lock);
+		mutex_lock(&l->lock);
 		r = lock_records_of(&l->flocks, f, 0);
 		same = r && r->exclusive == want.exclusive;
-		spin_unlock(&l->lock);
+		mutex_unlock(&l->lock);
 		if (same)
 			return 0;
 		locks_set(f->inode, KIND_FLOCK, &want, true, false);
@@ -330,7 +332,7 @@ static int locks_getlk(struct file *f, struct flock64 *u, bool ofd)
 	u->type = F_UNLCK;
 	if (!l)
 		return 0;
-	spin_lock(&l->lock);
+	mutex_lock(&l->lock);
 	have = lock_records_conflict(&l->records, &want);
 	if (have) {
 		u->type = have->exclusive ? F_WRLCK : F_RDLCK;
@@ -339,7 +341,7 @@ static int locks_getlk(struct file *f, struct flock64 *u, bool ofd)
 		u->len = have->end == OFFSET_MAX ? 0 : have->end - have->start + 1;
 		u->pid = have->ofd ? -1 : have->home == want.home ? (s32)have->pid : 0;
 	}
-	spin_unlock(&l->lock);
+	mutex_unlock(&l->lock);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "scratch.h"
 #include <sched.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 
 #ifndef F_OFD_SETLK
 #define F_OFD_GETLK  36
@@ -382,9 +383,126 @@ static void many_records(void)
 	close(other);
 }
 
+/* Whoever gives up a great many records at once lets others run meanwhile, not only after it. */
+static long preempted_in(int fd, bool close_it)
+{
+	enum { RECORDS = 100000 };
+	struct rusage before, after;
+
+	for (long n = 0; n < RECORDS; n++)
+		OK(lock(fd, F_SETLK, F_RDLCK, n * 2, 1));
+	OK(getrusage(RUSAGE_SELF, &before));
+	if (close_it)
+		OK(close(fd));
+	else
+		OK(lock(fd, F_SETLK, F_WRLCK, 0, 0));
+	OK(getrusage(RUSAGE_SELF, &after));
+	return after.ru_nivcsw - before.ru_nivcsw;
+}
+
+static void many_records_let_run(void)
+{
+	cpu_set_t one;
+	pid_t pid;
+
+	scratch();
+	int fd = lock_file();
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	OK(sched_setaffinity(0, sizeof one, &one));
+	FORKED(pid)
+	for (;;)
+		__asm__ volatile("");
+	CHECK(preempted_in(fd, false) >= 2); /* all become one */
+	OK(lock(fd, F_SETLK, F_UNLCK, 0, 0));
+	CHECK(preempted_in(fd, true) >= 2);
+	OK(kill(pid, SIGKILL));
+	EQ(reap(pid), 128 + SIGKILL);
+}
+
+/*
+ * However long it takes, it is one step for others: while one turns its many read locks into one
+ * write lock and back, nobody is ever told that a part of the range is free.
+ */
+static void changes_at_one_stroke(void)
+{
+	enum { RECORDS = 3000, ROUNDS = 20 };
+	pid_t pid[3];
+
+	scratch();
+	int fd = lock_file();
+	OK(lock(fd, F_OFD_SETLK, F_RDLCK, 0, 0));
+	for (int i = 0; i < 3; i++)
+		FORKED(pid[i])
+		{
+			int mine = lock_file(), got;
+
+			while (!WORD(1)) {
+				got = lock(mine, F_OFD_SETLK, F_WRLCK, i * RECORDS / 3 * 2L, 1);
+				CHECK(got == -1 && errno == EAGAIN);
+				WORD(2 + i)++;
+			}
+		}
+	for (int round = 0; round < ROUNDS || !WORD(2) || !WORD(3) || !WORD(4); round++) {
+		for (long n = 0; n < RECORDS; n++)
+			OK(lock(fd, F_OFD_SETLK, F_WRLCK, n * 2, 1));
+		OK(lock(fd, F_OFD_SETLK, round % 2 ? F_RDLCK : F_WRLCK, 0, 0));
+	}
+	WORD(1) = 1;
+	for (int i = 0; i < 3; i++)
+		EQ(reap(pid[i]), 0);
+	close(fd);
+}
+
+/* One thread closes the file while another locks it by the same descriptor: nothing stays. */
+static int closed_fd;
+
+static int closer(void *arg)
+{
+	(void)arg;
+	WORD(1) = 1;
+	close(closed_fd);
+	return 0;
+}
+
+static void close_during_locks(void)
+{
+	enum { STACK = 65536, RECORDS = 300 };
+	char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	scratch();
+	int other = lock_file();
+	REQUIRE(stack != MAP_FAILED);
+	for (int round = 0; round < 50; round++) {
+		WORD(1) = 0;
+		closed_fd = lock_file();
+		for (long n = 0; n < RECORDS; n++)
+			OK(lock(closed_fd, F_SETLK, F_WRLCK, n * 2, 1));
+		pid_t pid =
+			OK(clone(closer, stack + STACK, CLONE_FILES | CLONE_VM | SIGCHLD, NULL));
+		for (long n = 0; !lock(closed_fd, F_SETLK, n & 1 ? F_RDLCK : F_WRLCK, n * 2, 1);)
+			n = (n + 1) % RECORDS;
+		EQ(errno, EBADF);
+		EQ(reap(pid), 0);
+		OK(lock(other, F_OFD_SETLK, F_WRLCK, 0, 0));
+		OK(lock(other, F_OFD_SETLK, F_UNLCK, 0, 0));
+	}
+	close(other);
+}
+
 static const struct tap_case cases[] = {
-	T(splits_and_joins),  T(circle), T(no_imagined_circle), T(interrupted),	 T(who_keeps_locks),
-	T(locks_across_exec), T(crowd),	 T(random_ranges),	T(many_records),
+	T(splits_and_joins),
+	T(circle),
+	T(no_imagined_circle),
+	T(interrupted),
+	T(who_keeps_locks),
+	T(locks_across_exec),
+	T(crowd),
+	T(random_ranges),
+	T(many_records),
+	T(many_records_let_run),
+	T(changes_at_one_stroke),
+	T(close_during_locks),
 };
 
 int main(int argc, char **argv)
