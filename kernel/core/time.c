@@ -12,11 +12,16 @@
  * timer_arm(), under the old and then the new base's lock. While fn runs, the
  * base remembers the timer's address and does not touch the timer any more: fn
  * may free it. A timer whose fn runs does not change its base.
+ *
+ * Thousands may be due at the same instant. One interrupt runs RUN_MAX of them; then as much time
+ * as that took is for whom it interrupted.
  */
 #include "core/time.h"
 
 #include "arch/x86/arch.h"
 #include "core/rcu.h"
+
+#define RUN_MAX 64
 
 struct timer_base {
 	spinlock_t lock;       /* B */
@@ -169,13 +174,16 @@ bool timer_cancel_sync(struct timer *t)
 	}
 }
 
-/* Runs what is due. */
+/* Runs what is due, RUN_MAX at most. */
 static void base_run(struct timer_base *base)
 {
+	ktime_t begin = ktime_get(), next, now;
 	struct timer *t;
 
 	spin_lock(&base->lock);
-	while ((t = base->first) && t->expires <= ktime_get()) {
+	for (u32 n = 0; (t = base->first) && t->expires <= (now = ktime_get()); n++) {
+		if (n == RUN_MAX)
+			break;
 		base_remove(base, t);
 		base->running = t;
 		spin_unlock(&base->lock);
@@ -183,8 +191,8 @@ static void base_run(struct timer_base *base)
 		spin_lock(&base->lock);
 		base->running = NULL;
 	}
-	base_program(base, MIN(base->first ? base->first->expires : KTIME_NEVER,
-			       base->poke ? base->poke : KTIME_NEVER));
+	next = !t ? KTIME_NEVER : t->expires > now ? t->expires : now + (now - begin);
+	base_program(base, MIN(next, base->poke ? base->poke : KTIME_NEVER));
 	spin_unlock(&base->lock);
 }
 

@@ -163,6 +163,7 @@ void timers_init_process(struct process *p)
 
 	timer_init(&sh->real_timer, real_timer_fire);
 	timer_init(&sh->cpu_poll, cpu_poll_fire);
+	timer_init(&sh->posix_timer, posix_timers_fire);
 	sh->real_expires = KTIME_NEVER;
 	sh->virt.expires = sh->prof.expires = sh->limit.expires = KTIME_NEVER;
 	idmap_init(&sh->posix_timers, 0, INT32_MAX);

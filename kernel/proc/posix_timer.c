@@ -7,10 +7,14 @@
  * it has missed by then is its overrun. So nobody makes the machine busy with
  * expiries that he does not take, however short the interval. One whose signal is
  * ignored waits until it is not; SIGEV_NONE is never armed. A timer on a CPU-time
- * clock polls, as itimer.c does. Everything is under process->signal_lock; deleting
- * takes a timer out of the table under the lock, then waits for its callback.
+ * clock polls, as itimer.c does. Everything is under process->signal_lock.
+ *
+ * A process has one timer of the kernel for all of these, armed for the first that is due. It
+ * works off at most FIRE_MAX at a time, and lets FIRE_PAUSE pass before it goes on: so thousands
+ * that expire at the same instant make no long interrupt, and stand in nobody else's way.
  */
 #include "arch/x86/uaccess.h"
+#include "core/trace.h"
 #include "lib/string.h"
 #include "mm/slab.h"
 #include "proc/process.h"
@@ -24,9 +28,13 @@
 #define OVERRUN_MAX	INT32_MAX
 #define TIMER_ABSTIME	1
 #define TIMERS_MAX	4096 /* of one process */
+#define FIRE_MAX	16
+#define FIRE_PAUSE	(100 * NSEC_PER_USEC)
 
 struct posix_timer {
-	struct timer timer;
+	struct tree_node due_node; /* in signal_shared->posix_due, if is_due */
+	ktime_t due;		   /* monotonic */
+	bool is_due;
 	struct process *process;
 	struct task *task; /* SIGEV_THREAD_ID: counted; else NULL */
 	u64 id;
@@ -65,6 +73,49 @@ static ktime_t posix_timer_now(const struct posix_timer *t)
 	return user + system;
 }
 
+static struct posix_timer *posix_timer_first(const struct signal_shared *sh)
+{
+	struct tree_node *n = tree_first(&sh->posix_due);
+
+	return n ? container_of(n, struct posix_timer, due_node) : NULL;
+}
+
+static void posix_timer_disarm(struct posix_timer *t)
+{
+	struct signal_shared *sh = t->process->signals;
+
+	if (!t->is_due)
+		return;
+	tree_remove(&sh->posix_due, &t->due_node);
+	t->is_due = false;
+	if (!sh->posix_due.root)
+		timer_cancel(&sh->posix_timer);
+}
+
+/* Those that are due at the same time stand in the order of their arming. */
+static void posix_timer_arm(struct posix_timer *t, ktime_t due)
+{
+	struct signal_shared *sh = t->process->signals;
+	struct tree_node **link, *parent = NULL;
+	bool first = true;
+
+	posix_timer_disarm(t);
+	t->due = due;
+	for (link = &sh->posix_due.root; *link;) {
+		parent = *link;
+		if (due < container_of(parent, struct posix_timer, due_node)->due) {
+			link = &parent->left;
+		} else {
+			link = &parent->right;
+			first = false;
+		}
+	}
+	tree_insert(&sh->posix_due, &t->due_node, parent, link);
+	t->is_due = true;
+	if (first)
+		timer_arm(&sh->posix_timer, due);
+}
+
 static void posix_timer_rearm(struct posix_timer *t)
 {
 	ktime_t left;
@@ -72,11 +123,11 @@ static void posix_timer_rearm(struct posix_timer *t)
 	if (t->expires == KTIME_NEVER)
 		return;
 	if (!clock_is_cpu(t->clock)) {
-		timer_arm(&t->timer, t->expires);
+		posix_timer_arm(t, t->expires);
 		return;
 	}
 	left = MAX(t->expires - posix_timer_now(t), NSEC_PER_MSEC);
-	timer_arm(&t->timer, ktime_get() + left);
+	posix_timer_arm(t, ktime_get() + left);
 }
 
 /* Moves a periodic timer beyond now, another one to never: how many times it has expired. */
@@ -113,45 +164,47 @@ static void posix_timer_queue(struct posix_timer *t)
 	list_append(&posix_timer_pending(t)->queue, &t->entry.node);
 }
 
-/* If the signal was ignored, its entry is in the queue for nothing. */
-static void posix_timer_sent(struct posix_timer *t)
+static void posix_timer_send(struct posix_timer *t)
 {
-	struct process *p = t->process;
-
-	spin_lock(&p->signal_lock);
-	if (!list_empty(&t->entry.node) && p->signals && (!t->task || t->task->signals) &&
-	    !(posix_timer_pending(t)->set & SIGBIT(t->signo)))
+	posix_timer_queue(t);
+	signal_send_locked(t->process, t->task, t->signo, NULL);
+	trace(TRACE_SIGNAL, t->signo, t->process->pid);
+	/* If the signal was ignored, its entry is in the queue for nothing. */
+	if (!list_empty(&t->entry.node) && !(posix_timer_pending(t)->set & SIGBIT(t->signo)))
 		list_remove(&t->entry.node);
-	spin_unlock(&p->signal_lock);
 }
 
-static void posix_timer_fire(struct timer *timer)
+/* t was due, and is not armed any more. */
+static void posix_timer_expire(struct posix_timer *t)
 {
-	struct posix_timer *t = container_of(timer, struct posix_timer, timer);
-	struct process *p = t->process;
-	struct task *to = t->task;
-	bool send = false;
+	if (t->waits)
+		return;
+	if (t->expires > posix_timer_now(t)) {
+		posix_timer_rearm(t);
+		return;
+	}
+	t->waits = t->interval && (!t->task || t->task->signals);
+	if (!t->waits)
+		t->expires = KTIME_NEVER;
+	if (!t->task || t->task->signals)
+		posix_timer_send(t);
+}
+
+void posix_timers_fire(struct timer *timer)
+{
+	struct signal_shared *sh = container_of(timer, struct signal_shared, posix_timer);
+	struct process *p = sh->process;
+	struct posix_timer *t;
+	u32 count = 0;
 
 	spin_lock(&p->signal_lock);
-	if (t->waits || t->expires > posix_timer_now(t)) {
-		if (!t->waits)
-			posix_timer_rearm(t);
-	} else {
-		send = p->signals && (!to || to->signals);
-		if (send)
-			posix_timer_queue(t);
-		t->waits = send && t->interval;
-		if (!t->waits)
-			t->expires = KTIME_NEVER;
+	while ((t = posix_timer_first(sh)) && t->due <= ktime_get() && count++ < FIRE_MAX) {
+		posix_timer_disarm(t);
+		posix_timer_expire(t);
 	}
+	if (t)
+		timer_arm(timer, count > FIRE_MAX ? ktime_get() + FIRE_PAUSE : t->due);
 	spin_unlock(&p->signal_lock);
-	if (!send)
-		return;
-	if (to)
-		signal_send_task(to, t->signo, NULL);
-	else
-		signal_send_process(p, t->signo, NULL);
-	posix_timer_sent(t);
 }
 
 s64 posix_timer_taken(struct posix_timer *t)
@@ -269,7 +322,6 @@ s64 sys_timer_create(int clock, uaddr_t uevent, uaddr_t uid)
 	t->expires = KTIME_NEVER;
 	t->entry.timer = t;
 	list_init(&t->entry.node);
-	timer_init(&t->timer, posix_timer_fire);
 	err = posix_timer_target(t, &ev);
 	if (!err)
 		err = posix_timer_add(p, t);
@@ -348,7 +400,7 @@ static void posix_timer_set(struct posix_timer *t, s64 value, s64 interval, bool
 	if (!list_empty(&t->entry.node))
 		list_remove(&t->entry.node);
 	if (t->expires == KTIME_NEVER || t->notify == SIGEV_NONE)
-		timer_cancel(&t->timer);
+		posix_timer_disarm(t);
 	else
 		posix_timer_rearm(t);
 }
@@ -404,12 +456,11 @@ static void posix_timer_delete(struct process *p, u64 id)
 		t->interval = 0;
 		t->waits = false;
 		list_remove(&t->entry.node);
+		posix_timer_disarm(t);
 	}
 	spin_unlock(&p->signal_lock);
-	if (!t)
-		return;
-	timer_cancel_sync(&t->timer);
-	posix_timer_free(t);
+	if (t)
+		posix_timer_free(t);
 }
 
 s64 sys_timer_delete(int id)
@@ -446,6 +497,7 @@ void timers_destroy_process(struct process *p)
 	sh->real_expires = KTIME_NEVER;
 	sh->virt.expires = sh->prof.expires = sh->limit.expires = KTIME_NEVER;
 	spin_unlock(&p->signal_lock);
+	timer_cancel_sync(&sh->posix_timer);
 	timer_cancel_sync(&sh->real_timer);
 	timer_cancel_sync(&sh->cpu_poll);
 }

@@ -170,6 +170,8 @@ struct signal_shared { /* per process; owned by it; signal_lock unless said */
 	struct timer cpu_poll; /* looks at the CPU clock when a cpu_timer could expire */
 	struct cpu_timer virt, prof, limit; /* user time, all time, RLIMIT_CPU */
 	struct idmap posix_timers;	    /* id -> struct posix_timer */
+	struct tree posix_due;		    /* those of them that are armed, by when they are due */
+	struct timer posix_timer;	    /* armed for the first of those, or earlier */
 	u32 queued;			    /* entries, against RLIMIT_SIGPENDING */
 };
 
@@ -197,6 +199,8 @@ void signals_exec(struct process *p); /* handlers to default, altstack gone, tim
 /* To a process (any thread takes it) or one task. Rights are the caller's business. */
 int signal_send_process(struct process *p, int sig, const struct siginfo *info);
 int signal_send_task(struct task *t, int sig, const struct siginfo *info);
+/* Either (t NULL: to the process), with signal_lock held. */
+int signal_send_locked(struct process *p, struct task *t, int sig, const struct siginfo *info);
 void signal_init_info(struct siginfo *i, int sig,
 		      int code); /* with current's pid (0 if unseen) and uid */
 bool signal_may(const struct process *target, int sig); /* kill(2)'s permission rule */
@@ -231,6 +235,7 @@ s64 posix_timer_taken(struct posix_timer *t); /* the same of one that nobody tak
 /* As posix_timer_taken, for ITIMER_REAL; and for all timers of a signal that is ignored no more. */
 void real_timer_taken(struct signal_shared *sh);
 void posix_timers_unignored(struct process *p, int sig);
+void posix_timers_fire(struct timer *timer);	/* of signal_shared->posix_timer */
 void timers_destroy_process(struct process *p); /* interval and POSIX timers; sleeps */
 void timers_exec(struct process *p);		/* POSIX timers do not survive exec */
 void timers_init_process(struct process *p);

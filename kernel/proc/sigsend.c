@@ -130,9 +130,7 @@ static void signal_kill_locked(struct process *p)
 	}
 }
 
-/* t NULL: to the process. */
-static int signal_send_locked(struct process *p, struct task *t, int sig,
-			      const struct siginfo *info)
+int signal_send_locked(struct process *p, struct task *t, int sig, const struct siginfo *info)
 {
 	bool from_outside = !current || !current->process || current->process->pids != p->pids;
 	struct task_signals *ts = t ? t->signals : NULL;

@@ -286,6 +286,64 @@ static void posix_timers(void)
 	ERR(syscall(SYS_timer_create, CLOCK_MONOTONIC, &e, &timer), EINVAL);
 }
 
+/* Interrupts since boot. */
+static long interrupts(void)
+{
+	char text[8192], *line;
+	int fd = OK(open("/proc/stat", O_RDONLY | O_CLOEXEC));
+	ssize_t n = read(fd, text, sizeof text - 1);
+
+	close(fd);
+	text[n < 0 ? 0 : n] = 0;
+	line = strstr(text, "\nintr ");
+	return line ? atol(line + 6) : 0;
+}
+
+/*
+ * Thousands that expire at the same instant: no interrupt does all of it, so it takes many. Each
+ * tells of itself once; one that is stopped or deleted before does not.
+ */
+static void timer_crowd(void)
+{
+	enum { TIMERS = 4000, IN_ONE = 16 };
+	static timer_t timers[TIMERS];
+	static char told[TIMERS];
+	struct sigevent e = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN };
+	struct itimerspec at = { .it_interval = { 1000, 0 } }, off = { 0 };
+	struct timespec wait = { 20, 0 }, none = { 0, 0 };
+	siginfo_t si;
+	sigset_t set;
+	long before;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (int i = 0; i < TIMERS; i++) {
+		e.sigev_value.sival_int = i;
+		REQUIRE(!timer_create(CLOCK_MONOTONIC, &e, &timers[i]));
+	}
+	clock_gettime(CLOCK_MONOTONIC, &at.it_value);
+	at.it_value.tv_sec += 4;
+	for (int i = 0; i < TIMERS; i++)
+		OK(timer_settime(timers[i], TIMER_ABSTIME, &at, NULL));
+	OK(timer_delete(timers[TIMERS - 1]));
+	OK(timer_settime(timers[TIMERS - 2], 0, &off, NULL));
+	REQUIRE(sigtimedwait(&set, &si, &wait) == SIGRTMIN); /* the first is there */
+	before = interrupts();
+	for (int count = 1; count <= TIMERS - 2; count++) {
+		CHECK(si.si_code == SI_TIMER && !told[si.si_value.sival_int]);
+		told[si.si_value.sival_int] = 1;
+		if (count < TIMERS - 2)
+			REQUIRE(sigtimedwait(&set, &si, &wait) == SIGRTMIN);
+	}
+	CHECK(!told[TIMERS - 1] && !told[TIMERS - 2]);
+	ERR(sigtimedwait(&set, &si, &none), EAGAIN);
+	if (on_skerry()) /* Linux does it in one */
+		CHECK(interrupts() - before >= TIMERS / IN_ONE / 2);
+	for (int i = 0; i < TIMERS - 1; i++)
+		OK(timer_delete(timers[i]));
+}
+
 static void setting(void)
 {
 	struct timespec t;
@@ -305,9 +363,9 @@ static void setting(void)
 }
 
 static const struct tap_case cases[] = {
-	T(clocks),	 T(monotonic), T(monotonic_between_processes),
-	T(vdso),	 T(sleeping),  T(processor_time),
-	T(posix_timers), T(setting),
+	T(clocks),	 T(monotonic),	 T(monotonic_between_processes),
+	T(vdso),	 T(sleeping),	 T(processor_time),
+	T(posix_timers), T(timer_crowd), T(setting),
 };
 
 int main(int argc, char **argv)

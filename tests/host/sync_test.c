@@ -232,6 +232,42 @@ static void test_timer_order(void)
 	   "timers: cancel says whether");
 }
 
+enum { CROWD = 1000, CROWD_MAX = 64 };
+static unsigned crowd_fired, crowd_at_once;
+
+static void crowd_fire(struct timer *t)
+{
+	crowd_fired++;
+	crowd_at_once++;
+}
+
+/* Many that are due at one instant: an interrupt runs some, in order, and the rest is not forgotten. */
+static void test_timer_crowd(void)
+{
+	static struct timer crowd[CROWD];
+	ktime_t at = ktime_get();
+	unsigned interrupts = 0, most = 0;
+
+	for (unsigned i = 0; i < CROWD; i++) {
+		timer_init(&crowd[i], crowd_fire);
+		timer_arm(&crowd[i], at);
+	}
+	while (crowd_fired < CROWD) {
+		unsigned before = crowd_fired;
+
+		crowd_at_once = 0;
+		machine_user();
+		most = crowd_at_once > most ? crowd_at_once : most;
+		interrupts += crowd_fired != before;
+		must(crowd[crowd_fired - 1].armed == false &&
+			     (crowd_fired == CROWD || crowd[crowd_fired].armed),
+		     "they run in the order in which they were armed");
+	}
+	ok(most <= CROWD_MAX && interrupts >= CROWD / CROWD_MAX &&
+		   timer_next_expiry() == KTIME_NEVER,
+	   "timers: of a crowd at most %u run in one interrupt, all in %u", most, interrupts);
+}
+
 static void test_timers(void)
 {
 	u64 fired = 0;
@@ -366,6 +402,7 @@ int main(void)
 	test_mutex();
 	test_rwmutex();
 	test_timer_order();
+	test_timer_crowd();
 	test_timers();
 	test_rcu();
 	test_work();
