@@ -266,17 +266,7 @@ static bool on_reboot(struct container *c, bool halt)
 	return true;
 }
 
-static void on_cpu_time(struct container *c, ktime_t *utime, ktime_t *stime)
-{
-	struct sched_usage u;
-
-	sched_group_usage(c->cpu, &u);
-	*utime = u.user;
-	*stime = u.system;
-}
-
 static const struct container_hooks hooks = {
-	.cpu_time = on_cpu_time,
 	.process_born = on_process_born,
 	.process_gone = on_process_gone,
 	.process_freed = on_process_freed,

@@ -77,7 +77,8 @@ struct sched_entity {			     /* proc/sched's; R: runqueue lock of its CPU */
 	u64 allowed;	     /* R: of those, what cpuset.cpus permits */
 	ktime_t slice_start; /* R: when it was last put on the CPU */
 	ktime_t slice_used;  /* R: of its present turn among its container's tasks */
-	ktime_t queued_at;   /* R: roughly */
+	ktime_t queued_at;   /* R: roughly, of the host's tasks */
+	ktime_t waited;	     /* R: in queues; not booked yet; not kept of the host's tasks */
 	u64 switches_voluntary, switches_involuntary;
 };
 

@@ -109,7 +109,6 @@ struct container_hooks {
 	/* reboot(2) inside c, which is not the host: ends c. False: c is the host. */
 	bool (*reboot)(struct container *c, bool halt);
 	/* What all processes of c and of its descendants have used. */
-	void (*cpu_time)(struct container *c, ktime_t *utime, ktime_t *stime);
 };
 void process_set_container_hooks(const struct container_hooks *h);
 extern const struct container_hooks *container_hooks; /* NULL until then */
@@ -266,7 +265,9 @@ void sched_idle_loop(void) __noreturn;
 void sched_hold(void); /* current, on its way to user mode, has WORK_THROTTLE: waits */
 /* Kernel stack, FPU area, signal state; charged to current->account. p NULL: kernel thread. */
 int task_create(struct process *p, struct task **out);
-/* For /proc: what a CPU did since boot, and the load averages of the machine (11 bits of fraction).
+/*
+ * For /proc: what a CPU did since boot, and the load averages of a container, or of the machine for
+ * the host's group (11 bits of fraction).
  */
 struct sched_stats {
 	ktime_t user, system, idle;
@@ -275,7 +276,7 @@ struct sched_stats {
 void sched_stats_of(unsigned cpu, struct sched_stats *s);
 #define LOAD_SHIFT 11
 #define LOAD_ONE   (1u << LOAD_SHIFT)
-void sched_loadavg(u64 load[3]);
+void sched_loadavg(struct sched_group *g, u64 load[3]);
 u64 processes_born(void); /* in the whole machine */
 u32 sched_runnable(void); /* tasks that run or wait for a CPU, now */
 /*

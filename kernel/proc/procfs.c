@@ -16,6 +16,7 @@
 #include "mm/aspace.h"
 #include "mm/page.h"
 #include "mm/slab.h"
+#include "proc/sched.h"
 
 #define PROC_MAGIC 0x9fa0
 
@@ -87,10 +88,11 @@ static int show_cpuinfo(void *object, struct text *t)
 
 static int show_uptime(void *object, struct text *t)
 {
-	ktime_t up = ktime_get(), utime = 0, stime = 0, idle;
+	ktime_t up = ktime_get(), idle;
+	struct sched_usage used;
 
-	container_hooks->cpu_time(owner_of(object)->pids->container, &utime, &stime);
-	idle = MAX(up * cpu_count - utime - stime, (ktime_t)0);
+	sched_group_usage(procfs_table(object)->group, &used);
+	idle = MAX(up * cpu_count - used.user - used.system, (ktime_t)0);
 	text_printf(t, "%lld.%02lld %lld.%02lld\n", (long long)(up / NSEC_PER_SEC),
 		    (long long)(up / (NSEC_PER_SEC / 100) % 100), (long long)(idle / NSEC_PER_SEC),
 		    (long long)(idle / (NSEC_PER_SEC / 100) % 100));
@@ -127,22 +129,27 @@ static void stat_of_machine(struct text *t)
 	text_printf(t, "intr %llu\nctxt %llu\n", (ull)interrupts, (ull)all.switches);
 }
 
-/* A container's time is kept per process, not per CPU: each CPU gets its share. */
+/* What the container's tasks did, on each CPU. */
 static void stat_of_container(struct pid_table *table, struct text *t)
 {
-	ktime_t utime, stime, idle;
+	struct sched_usage all, one;
+	ktime_t up = ktime_get();
 	char name[8];
 
-	container_hooks->cpu_time(table->container, &utime, &stime);
-	idle = MAX(ktime_get() * cpu_count - utime - stime, (ktime_t)0);
-	print_cpu(t, "cpu ", utime, stime, idle);
+	sched_group_usage(table->group, &all);
+	print_cpu(t, "cpu ", all.user, all.system,
+		  MAX(up * cpu_count - all.user - all.system, (ktime_t)0));
 	for_each_cpu (i) {
+		one = (struct sched_usage){ 0 };
+		sched_group_usage_on(table->group, i, &one);
 		snprintf(name, sizeof(name), "cpu%u", i);
-		print_cpu(t, name, utime / cpu_count, stime / cpu_count, idle / cpu_count);
+		print_cpu(t, name, one.user, one.system,
+			  MAX(up - one.user - one.system, (ktime_t)0));
 	}
-	text_printf(t, "intr 0\nctxt 0\n");
+	text_printf(t, "intr 0\nctxt %llu\n", (ull)(all.voluntary + all.involuntary));
 }
 
+/* Threads, as in Linux's /proc/loadavg; of those that run, whole processes. */
 static void count_processes(struct pid_table *table, u32 *running, u32 *all)
 {
 	struct process *p;
@@ -150,7 +157,7 @@ static void count_processes(struct pid_table *table, u32 *running, u32 *all)
 	*running = *all = 0;
 	for (u32 pid = 1; !process_next_in(table, &pid, &p); pid++) {
 		*running += process_state_letter(p) == 'R';
-		++*all;
+		*all += READ_ONCE(p->thread_count);
 		process_put(p);
 	}
 }
@@ -171,14 +178,13 @@ static int show_stat(void *object, struct text *t)
 	return 0;
 }
 
-/* The averages are the machine's, as those of sysinfo(2). */
 static int show_loadavg(void *object, struct text *t)
 {
 	struct pid_table *table = procfs_table(object);
 	u32 running, all;
 	u64 load[3];
 
-	sched_loadavg(load);
+	sched_loadavg(table->group, load);
 	for (int i = 0; i < 3; i++) {
 		u64 hundredths = (load[i] * 100 + LOAD_ONE / 2) / LOAD_ONE;
 		text_printf(t, "%llu.%02llu ", (ull)hundredths / 100, (ull)hundredths % 100);

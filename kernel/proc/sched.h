@@ -110,6 +110,7 @@ static inline struct task *queue_first(const struct sched_queue *q)
 struct sched_usage { /* of a container and its descendants; not kept for the host */
 	ktime_t user, system;
 	u64 voluntary, involuntary; /* switches away from its tasks */
+	ktime_t waited;		    /* runnable, for a CPU */
 };
 
 /* A group as one CPU sees it. R of that CPU. */
@@ -136,6 +137,15 @@ struct sched_limit {
 	ktime_t throttled_time;
 };
 
+/* How many tasks were runnable, on average over 1, 5 and 15 minutes (loadavg.c). */
+struct sched_load {
+	spinlock_t lock; /* L; RANK_CPU_MAX */
+	ktime_t due;	 /* L: of the next step. Read racily */
+	ktime_t at;	 /* L: when the last step was */
+	ktime_t sum;	 /* L: what the tasks had run and waited by then */
+	u64 average[3];	 /* L */
+};
+
 /*
  * The share of a container. Its tasks, as one, and each of its children compete in
  * it by virtual time, which is global: CPU time, divided by the weight.
@@ -154,6 +164,7 @@ struct sched_group {
 	u64 cpus;    /* G: cpuset.cpus as it was set; 0: all */
 	u64 allowed; /* G: of those, what all ancestors allow too */
 	struct sched_limit limit;
+	struct sched_load load;				      /* not kept for the host */
 	const struct sched_policy *policy;		      /* G */
 	struct sched_manager *manager;			      /* set atomically; readers RCU */
 	struct pid_table *pids;				      /* constant */
@@ -172,6 +183,7 @@ void sched_group_destroy(struct sched_group *g); /* no task is in it, and no chi
 void sched_group_set_weight(struct sched_group *g, u32 weight);
 void sched_group_set_policy(struct sched_group *g, const struct sched_policy *p);
 void sched_group_usage(struct sched_group *g, struct sched_usage *u);
+void sched_group_usage_on(struct sched_group *g, unsigned cpu, struct sched_usage *u); /* adds */
 /* current belongs to g from now on (join, leave). */
 void sched_group_enter(struct sched_group *g);
 

@@ -34,6 +34,7 @@
 #include "core/errno.h"
 #include "core/mutex.h"
 #include "mm/slab.h"
+#include "proc/loadavg.h"
 
 #define LAG_MAX (200 * NSEC_PER_MSEC)
 
@@ -224,6 +225,8 @@ void runqueue_insert(struct runqueue *rq, struct task *t, enum sched_join how)
 
 	queue_key(rq, q, t, how);
 	t->sched.queued_at = rq->now;
+	if (t->sched.group->parent && how != JOIN_PREEMPTED)
+		t->sched.queued_at = ktime_get(); /* it counts as waiting from now on */
 	rq->count++;
 	if (likely(group_alone(t->sched.group)))
 		queue_insert(q, t);
@@ -231,11 +234,18 @@ void runqueue_insert(struct runqueue *rq, struct task *t, enum sched_join how)
 		runqueue_insert_among(rq, q, t, how);
 }
 
+static inline void wait_ends(struct task *t, ktime_t now)
+{
+	if (t->sched.group->parent)
+		t->sched.waited += MAX(now - t->sched.queued_at, (ktime_t)0);
+}
+
 void runqueue_remove(struct runqueue *rq, struct task *t)
 {
 	struct sched_queue *q = queue_of(t, rq->cpu);
 	struct sched_node *n = container_of(q, struct sched_node, queue);
 
+	wait_ends(t, ktime_get());
 	queue_remove(q, t);
 	rq->count--;
 	if (n->queued)
@@ -275,6 +285,7 @@ static __noinline struct task *runqueue_take_due(struct runqueue *rq)
 
 	if (unlikely(p->pick) && !t->sched.rank)
 		t = p->pick(rq, n->group) ?: t;
+	wait_ends(t, rq->now);
 	queue_remove(&n->queue, t);
 	rq->count--;
 	if (n->queued)
@@ -366,8 +377,10 @@ void group_charge(struct task *t, unsigned cpu, ktime_t span, bool system, ktime
 {
 	struct sched_group *g = t->sched.group;
 	struct sched_node *n = node_of(g, cpu);
+	ktime_t waited = t->sched.waited;
 	u64 v;
 
+	t->sched.waited = 0;
 	if (READ_ONCE(g->children)) {
 		v = __atomic_add_fetch(&g->own_vtime, span, __ATOMIC_RELAXED);
 		group_advance(g, n, v);
@@ -378,6 +391,9 @@ void group_charge(struct task *t, unsigned cpu, ktime_t span, bool system, ktime
 		if (unlikely(READ_ONCE(g->limit.quota)) && sched_limit_use(&g->limit, span, now))
 			task_set_work(t, WORK_THROTTLE);
 		usage_add(&n->used, span, system);
+		n->used.waited += waited;
+		if (unlikely(now >= READ_ONCE(g->load.due)))
+			loadavg_group_step(g, now);
 		g = g->parent;
 		n = node_of(g, cpu);
 		group_advance(g, n, v);
@@ -403,25 +419,29 @@ static bool group_within(const struct sched_group *g, const struct sched_group *
 	return g == top;
 }
 
+void sched_group_usage_on(struct sched_group *g, unsigned cpu, struct sched_usage *u)
+{
+	struct runqueue *rq = runqueue_of(cpu);
+	struct sched_usage *n = &node_of(g, cpu)->used;
+	struct task *t;
+
+	spin_lock(&rq->lock);
+	t = rq->running;
+	u->user += g->parent ? n->user : rq->stats.user;
+	u->system += g->parent ? n->system : rq->stats.system;
+	u->voluntary += g->parent ? n->voluntary : rq->stats.voluntary;
+	u->involuntary += g->parent ? n->involuntary : rq->stats.involuntary;
+	u->waited += n->waited;
+	if (t != cpus[cpu]->idle_task && group_within(t->sched.group, g))
+		usage_add(u, MAX(ktime_get() - t->time_mark, (ktime_t)0), t->sched.in_system);
+	spin_unlock(&rq->lock);
+}
+
 void sched_group_usage(struct sched_group *g, struct sched_usage *u)
 {
 	*u = (struct sched_usage){ 0 };
-	for_each_cpu (i) {
-		struct runqueue *rq = runqueue_of(i);
-		struct sched_usage *n = &node_of(g, i)->used;
-		struct task *t;
-
-		spin_lock(&rq->lock);
-		t = rq->running;
-		u->user += g->parent ? n->user : rq->stats.user;
-		u->system += g->parent ? n->system : rq->stats.system;
-		u->voluntary += g->parent ? n->voluntary : rq->stats.voluntary;
-		u->involuntary += g->parent ? n->involuntary : rq->stats.involuntary;
-		if (t != cpus[i]->idle_task && group_within(t->sched.group, g))
-			usage_add(u, MAX(ktime_get() - t->time_mark, (ktime_t)0),
-				  t->sched.in_system);
-		spin_unlock(&rq->lock);
-	}
+	for_each_cpu (i)
+		sched_group_usage_on(g, i, u);
 }
 
 /* --- life --- */
@@ -455,6 +475,7 @@ int sched_group_create(struct sched_group *parent, struct sched_group **out)
 	g->allowed = READ_ONCE(parent->allowed);
 	g->policy = &policy_rr;
 	sched_limit_init(&g->limit);
+	loadavg_group_init(&g->load);
 	g->nodes = (struct sched_node *)((char *)g + head);
 	for_each_cpu (i)
 		node_init(g, i);

@@ -106,7 +106,7 @@ s64 sys_sysinfo(uaddr_t out)
 
 	page_stats(&m);
 	s.uptime = ktime_get() / NSEC_PER_SEC;
-	sched_loadavg(s.loads);
+	sched_loadavg(t->group, s.loads);
 	for (int i = 0; i < 3; i++)
 		s.loads[i] <<= 5; /* SI_LOAD_SHIFT 16 */
 	s.totalram = MIN(m.total * PAGE_SIZE, memory_limit(t->owner->account));

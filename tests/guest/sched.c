@@ -496,10 +496,111 @@ static void states(void)
 	gone(c);
 }
 
+/* The first average of a container's own /proc/loadavg, and that it agrees with sysinfo(2). */
+static double load_inside(int c)
+{
+	double *load = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int running, all, last;
+	double other;
+	pid_t pid;
+
+	nap(200);
+	CFORKED(pid, c)
+	{
+		struct sysinfo info;
+
+		EQ(sscanf(get("/proc/loadavg") ?: "", "%lf %lf %lf %d/%d %d", load, &other, &other,
+			  &running, &all, &last),
+		   6);
+		CHECK(running >= 1 && all >= running && last >= getpid());
+		OK(sysinfo(&info));
+		other = info.loads[0] / 65536.0;
+		CHECK(other > *load - 0.1);
+	}
+	EQ(reap(pid), 0);
+	other = *load;
+	munmap(load, 4096);
+	return other;
+}
+
+/*
+ * A container's load is of its own tasks and those of containers inside it, whether they run or
+ * wait, and nobody else's: 1 and 4 of them on one CPU, and one that sleeps.
+ */
+static void load_averages(void)
+{
+	pid_t pid[2], sleeper;
+	int one, four, none;
+
+	world();
+	one = spawn();
+	four = spawn();
+	none = spawn();
+	OK(control_set(one, "cpuset.cpus", "0"));
+	OK(control_set(four, "cpuset.cpus", "0"));
+	CFORKED(sleeper, none) pause();
+	pid[0] = spinner(one);
+	CFORKED(pid[1], four)
+	{
+		for (int i = 0; i < 3; i++)
+			if (fork() == 0)
+				spin();
+		spin();
+	}
+	AWAIT(load_inside(four) >= 0.6);
+	double load = load_inside(one);
+	CHECK(load > 0);
+	CHECK(load_inside(four) > 2 * load);
+	EQ(load_inside(none) * 100, 0);
+	end(pid[0]);
+	end(pid[1]);
+	end(sleeper);
+	gone(one);
+	gone(four);
+	gone(none);
+}
+
+/* /proc/stat inside is of the container, CPU by CPU. */
+static void stat_inside(void)
+{
+	pid_t pid, other;
+	int c;
+
+	world();
+	c = spawn();
+	OK(control_set(c, "cpuset.cpus", "0"));
+	pid = spinner(c);
+	AWAIT(stat_of(c, "usage_usec") > 300000);
+	CFORKED(other, c)
+	{
+		unsigned long user[3], system[3], switches;
+		char *text, *line;
+
+		text = get("/proc/stat");
+		REQUIRE(text);
+		EQ(sscanf(text, "cpu %lu 0 %lu", &user[0], &system[0]), 2);
+		CHECK(user[0] + system[0] >= 30);
+		REQUIRE(line = strstr(text, "\ncpu0 "));
+		EQ(sscanf(line, " cpu0 %lu 0 %lu", &user[1], &system[1]), 2);
+		CHECK(user[1] + system[1] >= 30);
+		if ((line = strstr(text, "\ncpu1 "))) {
+			EQ(sscanf(line, " cpu1 %lu 0 %lu", &user[2], &system[2]), 2);
+			EQ(user[2] + system[2], 0);
+		}
+		REQUIRE(line = strstr(text, "\nctxt "));
+		EQ(sscanf(line, " ctxt %lu", &switches), 1);
+		CHECK(switches > 0);
+	}
+	EQ(reap(other), 0);
+	end(pid);
+	gone(c);
+}
+
 static const struct tap_case cases[] = {
 	T(defaults),	    T(values),	      T(from_inside),	  T(during_destruction),
 	T(max_and_kill),    T(max_and_locks), T(cpuset_holds),	  T(cpuset_nests),
 	T(cpuset_flickers), T(policies),      T(realtime_inside), T(states),
+	T(load_averages),   T(stat_inside),
 };
 
 int main(int argc, char **argv)
