@@ -22,6 +22,7 @@
 
 #include "cowfs/mount.h"
 #include "cowfs/tool.h"
+#include "fs/xattr_name.h"
 
 #define FOREVER	    86400.0 /* seconds */
 #define FIRST_POS   2	    /* in a directory, behind "." and ".." */
@@ -561,42 +562,25 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t 
 	reply_attributes(req, err, size, len);
 }
 
-/* Takes the names that only the superuser sees out of the list. */
-static size_t without_trusted(size_t len)
-{
-	size_t kept = 0, n;
-
-	for (size_t at = 0; at < len; at += n) {
-		n = strlen(attributes + at) + 1;
-		if (!strncmp(attributes + at, "trusted.", 8))
-			continue;
-		memmove(attributes + kept, attributes + at, n);
-		kept += n;
-	}
-	return kept;
-}
-
 static void op_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 {
 	size_t len;
 	int err = cow_xattr_list(inode_of(req, id), attributes, sizeof(attributes), &len);
 
 	if (!err && fuse_req_ctx(req)->uid)
-		len = without_trusted(len);
+		len = xattr_list_without_trusted(attributes, len);
 	if (!err && size && len > size)
 		err = -ERANGE;
 	reply_attributes(req, err, size, len);
 }
 
-/* The others (system.*) would be lists of rights that nobody obeys. */
 static int name_check(const char *name)
 {
-	static const char *const spaces[] = { "user.", "trusted.", "security." };
+	bool bare;
 
-	for (size_t k = 0; k < ARRAY_SIZE(spaces); k++)
-		if (!strncmp(name, spaces[k], strlen(spaces[k])))
-			return name[strlen(spaces[k])] ? 0 : -EINVAL;
-	return -EOPNOTSUPP;
+	if (xattr_space(name, &bare) == XATTR_SPACE_NONE)
+		return -EOPNOTSUPP;
+	return bare ? -EINVAL : 0;
 }
 
 static void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name, const char *value,

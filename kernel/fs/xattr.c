@@ -9,6 +9,7 @@
  *             refused, since exec gives no capabilities by file
  */
 #include "fs/internal.h"
+#include "fs/xattr_name.h"
 #include "syscalls.h"
 
 #define XATTR_NAME_MAX 255
@@ -24,31 +25,23 @@ struct xattr_call {
 	int flags;
 };
 
-static bool has_prefix(const char *s, const char *prefix)
-{
-	return !strncmp(s, prefix, strlen(prefix));
-}
-
-/* A name is more than its prefix (man 7 xattr). */
-static bool is_prefix(const char *s)
-{
-	return !strcmp(s, "trusted.") || !strcmp(s, "security.") || !strcmp(s, "user.");
-}
-
 static int xattr_permission(const struct usermap *map, struct inode *i, const char *name,
 			    bool write)
 {
-	if (has_prefix(name, "trusted.") && !inode_may_unmapped(i, CAP_SYS_ADMIN))
+	bool bare;
+	enum xattr_space space = xattr_space(name, &bare);
+
+	if (space == XATTR_SPACE_TRUSTED && !inode_may_unmapped(i, CAP_SYS_ADMIN))
 		return write ? -EPERM : -ENODATA;
-	if (is_prefix(name))
+	if (bare)
 		return -EINVAL;
-	if (has_prefix(name, "trusted."))
+	if (space == XATTR_SPACE_TRUSTED)
 		return 0;
 	if (!strcmp(name, "security.capability"))
 		return write ? -EOPNOTSUPP : -ENODATA;
-	if (has_prefix(name, "security."))
+	if (space == XATTR_SPACE_SECURITY)
 		return !write || inode_may_unmapped(i, CAP_SYS_ADMIN) ? 0 : -EPERM;
-	if (!has_prefix(name, "user."))
+	if (space != XATTR_SPACE_USER)
 		return -EOPNOTSUPP;
 	if (!S_ISREG(i->mode) && !S_ISDIR(i->mode))
 		return write ? -EPERM : -ENODATA;

@@ -7,6 +7,7 @@
  */
 #include "fs/internal.h"
 #include "fs/tmpfs.h"
+#include "fs/xattr_name.h"
 
 #define XATTR_CREATE  1
 #define XATTR_REPLACE 2
@@ -21,7 +22,9 @@ struct xattr {
 
 static bool xattr_is_user(const char *name)
 {
-	return !strncmp(name, "user.", 5);
+	bool bare;
+
+	return xattr_space(name, &bare) == XATTR_SPACE_USER;
 }
 
 static struct xattr **xattr_find(struct inode *i, const char *name)
@@ -40,7 +43,7 @@ int xattr_memory_list(struct inode *i, char *buf, size_t size, size_t *len)
 	for (struct xattr *x = i->private; x; x = x->next) {
 		size_t n = strlen(x->name) + 1;
 
-		if (!strncmp(x->name, "trusted.", 8) && !inode_may_unmapped(i, CAP_SYS_ADMIN))
+		if (xattr_is_trusted(x->name) && !inode_may_unmapped(i, CAP_SYS_ADMIN))
 			continue;
 		if (size && done + n > size)
 			return -ERANGE;

@@ -15,6 +15,7 @@
  * Locks: inodes_lock guards the table and the list of all inodes.
  */
 #include "fs/cowfs/vfs_internal.h"
+#include "fs/xattr_name.h"
 
 #define HASH_BITS 12
 
@@ -348,21 +349,6 @@ int cowfs_removexattr(struct inode *i, const char *name)
 	return cow_xattr_remove(core_of(i), name, &now);
 }
 
-/* Takes the names that only a privileged caller sees out of a list. */
-static size_t list_filter(char *names, size_t len)
-{
-	size_t kept = 0, n;
-
-	for (size_t at = 0; at < len; at += n) {
-		n = strlen(names + at) + 1;
-		if (!strncmp(names + at, "trusted.", 8))
-			continue;
-		memmove(names + kept, names + at, n);
-		kept += n;
-	}
-	return kept;
-}
-
 int cowfs_listxattr(struct inode *i, char *buf, size_t size, size_t *len)
 {
 	char *names;
@@ -375,7 +361,7 @@ int cowfs_listxattr(struct inode *i, char *buf, size_t size, size_t *len)
 		return -ENOMEM;
 	err = cow_xattr_list(core_of(i), names, *len, len);
 	if (!err && !inode_may_unmapped(i, CAP_SYS_ADMIN))
-		*len = list_filter(names, *len);
+		*len = xattr_list_without_trusted(names, *len);
 	if (!err && size && *len > size)
 		err = -ERANGE;
 	if (!err && size)
