@@ -52,14 +52,16 @@ struct container_spec {
 	uint64_t disk_max;   /* bytes of change to its files, or CONTAINER_NO_LIMIT; 0: as that */
 	uint64_t inodes_max; /* files made, the same */
 	uint64_t created;    /* of one from before a boot: seconds since 1970 */
+	int32_t exit_status; /* the same: as wait4() reported it */
+	uint32_t reserved1;  /* zero */
 };
 /*
  * With an id, which must be free (-EEXIST), the container is one that is there again: it begins
- * STOPPED, with the exit status CONTAINER_STATUS_LOST; with CONTAINER_F_VIEW and CONTAINER_F_IMAGE
+ * STOPPED, with its exit status; with CONTAINER_F_VIEW and CONTAINER_F_IMAGE
  * its root is no new clone but the volume "container.<ID>" of the caller's disk, which nobody may
  * have mounted (-EBUSY) and which stays when the container is destroyed. Host only: -EPERM.
  */
-#define CONTAINER_STATUS_LOST 255
+#define CONTAINER_STATUS_LOST 255 /* to exit with, if nobody knows how it ended */
 #define CONTAINER_F_READ_ONLY 1     /* its root cannot be written to */
 #define CONTAINER_F_VIEW 4 /* its root is a clone of the caller's view, as of now; root is 0. -EOPNOTSUPP */
 #define CONTAINER_F_KILL_ON_LIMIT 2 /* who exceeds a limit ends the container (control file on_limit) */

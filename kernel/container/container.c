@@ -332,13 +332,20 @@ free:
 	return err;
 }
 
+/* As wait4() tells of an exit or a deadly signal. */
+static bool exit_status_valid(int status)
+{
+	return !(status & ~0xff00) || (status > 0 && status <= NSIG);
+}
+
 static int spec_check(const struct container_spec *s)
 {
 	for (size_t i = 0; i < sizeof(s->reserved0); i++)
 		if (s->reserved0[i])
 			return -EINVAL;
 	if (s->flags & ~CONTAINER_FLAGS || s->id > INT32_MAX ||
-	    s->created > (u64)INT64_MAX / NSEC_PER_SEC || (s->created && !s->id) ||
+	    s->created > (u64)INT64_MAX / NSEC_PER_SEC || (s->created && !s->id) || s->reserved1 ||
+	    !exit_status_valid(s->exit_status) || (s->exit_status && !s->id) ||
 	    strnlen(s->name, sizeof(s->name)) == sizeof(s->name) ||
 	    !container_name_valid(s->name) ||
 	    strnlen(s->hostname, sizeof(s->hostname)) == sizeof(s->hostname))
@@ -367,7 +374,7 @@ static void container_set_kept(struct container *c, const struct container_spec 
 	c->created = s->created * NSEC_PER_SEC;
 	c->has_init = true;
 	c->state = CONTAINER_STOPPED;
-	c->exit_status = CONTAINER_STATUS_LOST << 8;
+	c->exit_status = s->exit_status;
 }
 
 /* Puts it under its parent, unless that is being destroyed. */

@@ -534,10 +534,11 @@ static void again(void)
 
 	s.id = id;
 	s.created = 1234567890;
+	s.exit_status = 7 << 8;
 	EQ(OK(syscall(SYS_spawncont, &s, sizeof s)), id);
 	struct cinfo i = info_of(id);
 	EQ(i.state, CONTAINER_STOPPED);
-	EQ(i.exit_status, CONTAINER_STATUS_LOST << 8);
+	EQ(i.exit_status, 7 << 8);
 	EQ(i.created_nsec, 1234567890ull * 1000000000);
 	EQ(i.started_nsec, 0);
 	CFORKED(pid, id) EQ(getpid(), 1);
@@ -552,6 +553,12 @@ static void again(void)
 	EQ(OK(syscall(SYS_spawncont, &s, sizeof s)), c + 1);
 	strcpy(s.name, "again");
 	s.id = c + 2;
+	const int bad[] = { 1 << 16, -1, 65, 0x107, 0x80 };
+	for (size_t k = 0; k < COUNT(bad); k++) {
+		s.exit_status = bad[k];
+		ERR(syscall(SYS_spawncont, &s, sizeof s), EINVAL);
+	}
+	s.exit_status = SIGKILL;
 	EQ(OK(syscall(SYS_spawncont, &s, sizeof s)), c + 2);
 	s.id = c + 3;
 	ERR(syscall(SYS_spawncont, &s, sizeof s), EEXIST); /* the name */

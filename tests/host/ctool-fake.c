@@ -283,6 +283,7 @@ int cinfo(int id, struct cinfo *info, size_t size)
 		return -1;
 	memset(info, 0, size);
 	info->exit_status = atoi(get(id, "exit_status"));
+	info->state = strcmp(get(id, "state"), "stopped") ? CONTAINER_RUNNING : CONTAINER_STOPPED;
 	return 0;
 }
 

@@ -31,7 +31,8 @@ ctool run --detach --name d --hostname hd -v /source:/tmp:ro --cpus 0.5 /d /busy
 ctool run --rm --detach --name temporary host sleep 1000
 ctool run --name removed img true && ctool rm removed
 ctool create /lost /bin/busybox && ctool run --name lost /lost /busybox true && mv /lost /away
-ctool start --name screen vc3 /d /busybox sh
+ctool start --name screen vc3 /d /busybox sh -c 'exit 7'
+until ctool list -a | grep -q 'screen *stopped'; do sleep 0.1; done
 ctool set d cpu.weight=300 memory.max=20M
 [ "$(ctool list -aq | tr '\n' ' ')" = '1 2 3 4 6 7 ' ]
 grep -q '^hd$' /sys/container/3/hostname
@@ -44,9 +45,12 @@ set -e
 check() { [ "$2" = "$3" ] || { echo "$1: $2"; exit 1; }; }
 check list "$(ctool list -a | awk 'NR > 1 { print $1, $2, $3, $4 }' | tr '\n' ';')" '1 a stopped 0;2 h stopped 0;3 d stopped 0;7 screen stopped 0;'
 check console "$(cat /sys/container/7/console)" 3
-check status "$(ctool wait a)" 255 || true
+check status "$(ctool wait a; ctool wait h; ctool wait d; ctool wait screen)" "$(printf '0\n0\n255\n7')"
+check info "$(ctool info screen | awk '$1 == "exit" { print $3 }') $(ctool info --format json h | grep -c '"exit_status": *0')" '7 1'
 check files "$(ctool diff a | tr '\n' ';')" 'A /more;'
+check ended "$(grep -c ^ended /var/lib/skerry/containers/1)" 1
 ctool start a
+check started "$(grep -c ^ended /var/lib/skerry/containers/1)" 0
 ctool wait a >/dev/null || true
 check environment "$(ctool logs a | tr '\n' ';')" "cat: can't open '/f': No such file or directory;image b;c;"
 cd /sys/container/1

@@ -135,6 +135,7 @@ struct record {
 	int id;
 	uint32_t flags; /* CONTAINER_F_* */
 	uint64_t created;
+	int ended; /* 1 + its exit status, as wait4(2) tells it; 0: not known */
 	char *name, *hostname;
 	struct words settings; /* FILE=VALUE each */
 	struct words binds;    /* "ro" or "rw", source, target */
@@ -157,8 +158,12 @@ bool keep_wanted(const struct request *r);
 int keep_volumes(int id);
 int keep(const struct request *r, int id, uint32_t flags, struct record *rec);
 int keep_settings(int id); /* they have changed: 0 or -errno */
-void keep_remove(int id);  /* it is destroyed; then record_remove() */
+/* It may have stopped, or is started again: what the record says of its end. */
+void keep_ended(int id);
+void keep_started(int id, struct record *rec);
+void keep_remove(int id); /* it is destroyed; then record_remove() */
 int do_restore(struct request *r);
+int do_remember(struct request *r);
 
 /* A program to be started in a container. */
 struct launch {
@@ -185,6 +190,7 @@ struct session {
 int session_begin(struct session *s, int id, bool pty);
 /* Until the program ends; its exit status as ctool's. Ends the session. */
 int session_wait(struct session *s, pid_t pid);
+int exit_status(int status); /* of what wait4(2) tells: as a shell has it */
 void session_end(struct session *s);
 
 /* A console's device, opened; or a negative errno. */

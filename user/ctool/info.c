@@ -87,12 +87,34 @@ static void print_created(const struct view *v)
 		print_line("created", text);
 }
 
+/* The exit status of one that has stopped, else UINT64_MAX. */
+static uint64_t ended_with(const struct view *v)
+{
+	uint64_t status;
+
+	if (v->state != CONTAINER_STOPPED || control_number(v->id, "exit_status", &status))
+		return UINT64_MAX;
+	return (uint64_t)exit_status((int)status);
+}
+
+static void print_ended(const struct view *v)
+{
+	uint64_t status = ended_with(v);
+	char text[16];
+
+	if (status == UINT64_MAX)
+		return;
+	snprintf(text, sizeof text, "%d", (int)status);
+	print_line("exit status", text);
+}
+
 static void print_view(const struct view *v)
 {
 	char console[16];
 
 	printf("container %d: %s\n", v->id, v->name);
 	print_line("state", control_state_word(v->state));
+	print_ended(v);
 	print_line("hostname", v->hostname);
 	print_line("root", v->root);
 	snprintf(console, sizeof console, "vc%d", v->console);
@@ -168,6 +190,7 @@ static void json_view(struct json *j, const struct view *v, int id)
 	json_open(j, NULL, '{');
 	view_json(j, v);
 	json_string(j, "hostname", v->hostname);
+	json_limit(j, "exit_status", ended_with(v));
 	json_processes(j, v);
 	json_number(j, "cpu_usage_usec", v->cpu_usec);
 	json_io(j, id);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * keep.c - containers that outlive the machine: ctool restore, and what the other commands do for
+ * keep.c - containers that outlive the machine: ctool restore, remember, and what the other commands do for
  * it.
  *
  * A container that the host's administrator made without --rm is kept: its record (record.c) says
  * all that it was made with, and its root, if it is a clone, is the volume "container.ID" (what a
  * view was at first, "container.ID.base"). init runs ctool restore when the machine starts; each is
- * then there again, under its id and name, STOPPED.
+ * then there again, under its id and name, STOPPED. With what exit status, is written down by the
+ * commands that see it end, and by ctool remember, which init runs before the machine ends.
  *
  * The record is written before the volumes become permanent, and removed after they are deleted. So
  * whatever moment the machine ends at, what is found is the whole container, or a record whose
@@ -145,6 +146,28 @@ int keep_settings(int id)
 	return record_save(id, &rec);
 }
 
+void keep_ended(int id)
+{
+	struct record rec;
+	struct cinfo info;
+
+	if (getcid() != HOST_ID || record_load(id, &rec) || !rec.id)
+		return;
+	if (cinfo(id, &info, sizeof info) || info.state != CONTAINER_STOPPED ||
+	    info.exit_status == CONTAINER_STATUS_LOST << 8 || rec.ended == info.exit_status + 1)
+		return;
+	rec.ended = info.exit_status + 1;
+	record_save(id, &rec); /* else nobody will know */
+}
+
+void keep_started(int id, struct record *rec)
+{
+	if (!rec->id || !rec->ended)
+		return;
+	rec->ended = 0;
+	record_save(id, rec);
+}
+
 void keep_remove(int id)
 {
 	static const char *const what[] = { "", ".base" };
@@ -188,6 +211,7 @@ static int restore_spec(const struct record *rec, struct container_bind *binds,
 	spec->created = rec->created;
 	spec->console = rec->console;
 	spec->flags = rec->flags;
+	spec->exit_status = rec->ended ? rec->ended - 1 : CONTAINER_STATUS_LOST << 8;
 	spec->binds = (uintptr_t)binds;
 	return restore_binds(rec, binds, &spec->bind_count);
 }
@@ -276,4 +300,21 @@ int do_restore(struct request *r)
 		pass_ids(ids[count - 1]);
 	free(ids);
 	return status;
+}
+
+int do_remember(struct request *r)
+{
+	int *ids;
+	size_t count;
+	int err = record_list(&ids, &count);
+
+	(void)r;
+	if (getcid() != HOST_ID)
+		return fail("this is for the host's administrator");
+	if (err)
+		return fail_errno(err, "the records of containers");
+	for (size_t i = 0; i < count; i++)
+		keep_ended(ids[i]);
+	free(ids);
+	return 0;
 }

@@ -83,11 +83,14 @@ static int stop_one(const struct request *r, const char *word, int id)
 	if (r->seconds && !send_signal(id, SIGTERM)) {
 		if (state == CONTAINER_PAUSED)
 			cresume(id);
-		if (control_wait_stopped(id, (int)r->seconds * 1000) != -ETIMEDOUT)
+		if (control_wait_stopped(id, (int)r->seconds * 1000) != -ETIMEDOUT) {
+			keep_ended(id);
 			return 0;
+		}
 	}
 	if (cstop(id) && errno != ESRCH)
 		return refused(word, id, errno);
+	keep_ended(id);
 	return 0;
 }
 
@@ -133,8 +136,8 @@ int do_wait(struct request *r)
 		return fail("%s was removed", word);
 	if (err)
 		return fail_errno(err, "%s", word);
-	status = WIFSIGNALED(info.exit_status) ? 128 + WTERMSIG(info.exit_status)
-					       : WEXITSTATUS(info.exit_status);
+	keep_ended(id);
+	status = exit_status(info.exit_status);
 	printf("%d\n", status);
 	return status;
 }

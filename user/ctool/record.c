@@ -68,6 +68,8 @@ void record_write(FILE *f, const struct record *rec)
 		return;
 	fprintf(f, "id %d\nflags %u\ncreated %llu\n", rec->id, rec->flags,
 		(unsigned long long)rec->created);
+	if (rec->ended)
+		fprintf(f, "ended %d\n", rec->ended);
 	write_item(f, "name", rec->name);
 	write_item(f, "hostname", rec->hostname);
 	for (size_t i = 0; i < rec->settings.count; i++)
@@ -141,6 +143,8 @@ static void read_kept_item(struct record *rec, const char *key, const char *valu
 		rec->flags = (uint32_t)strtoul(value, NULL, 10);
 	else if (!strcmp(key, "created"))
 		rec->created = strtoull(value, NULL, 10);
+	else if (!strcmp(key, "ended"))
+		rec->ended = atoi(value);
 	else if (!strcmp(key, "name"))
 		rec->name = must(strdup(value));
 	else if (!strcmp(key, "hostname"))

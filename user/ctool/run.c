@@ -323,8 +323,8 @@ static int run_in_foreground(const struct request *r, int id, const struct recor
 	say_if_killed(id);
 	if (r->remove)
 		container_forget(id);
-	else
-		control_wait_stopped(id, -1); /* others inside may take a moment to die */
+	else if (!control_wait_stopped(id, -1)) /* others inside may take a moment to die */
+		keep_ended(id);
 	return status;
 }
 
@@ -397,6 +397,7 @@ static int start_again(const char *word)
 		return fail("%s is %s", word, control_state_word(state));
 	if (record_load(id, &rec))
 		return fail("%s: how it was started is not known", word);
+	keep_started(id, &rec);
 	return start_detached(id, &rec, false);
 }
 

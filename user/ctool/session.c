@@ -232,7 +232,7 @@ static void relay(struct session *s, struct stream *in)
 	}
 }
 
-static int exit_status(int status)
+int exit_status(int status)
 {
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

@@ -204,6 +204,23 @@ static void containers_restore(const struct init *in)
 		continue;
 }
 
+/* How those that have stopped ended, for that. It gets a moment, since the machine is to end. */
+static void containers_remember(const struct init *in)
+{
+	pid_t pid;
+
+	if (!has_entries("/var/lib/skerry/containers"))
+		return;
+	pid = fork();
+	if (pid == 0) {
+		child_prepare(in);
+		execlp("ctool", "ctool", "remember", (char *)NULL);
+		_exit(127);
+	}
+	for (int i = 0; pid > 0 && i < 1000 && waitpid(pid, NULL, WNOHANG) == 0; i++)
+		usleep(10000);
+}
+
 /*
  * busybox's shell prefers its own applets to programs in PATH. Functions come
  * before both; the file holds them on one line, so that line numbers in the
@@ -286,6 +303,7 @@ static void __attribute__((noreturn)) end_machine(int how)
 	kill(-1, SIGTERM);
 	for (int i = 0; i < 20 && !(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD); i++)
 		usleep(10000);
+	containers_remember(&init);
 	kill(-1, SIGKILL);
 	sync();
 	reboot(how);
