@@ -213,7 +213,8 @@ int show_memory_stat(void *object, struct text *t)
 	memory_stat(account_of(object), &s);
 	text_printf(t, "anon %llu\nfile %llu\nkernel %llu\n", (ull)s.anon, (ull)s.file,
 		    (ull)s.kernel);
-	text_printf(t, "kernel_stack %llu\npagetables %llu\nkernel_pages %llu\nslab %llu\n",
-		    (ull)s.stacks, (ull)s.tables, (ull)s.pages, (ull)s.slab);
+	text_printf(t,
+		    "kernel_stack %llu\npagetables %llu\nsock %llu\nkernel_pages %llu\nslab %llu\n",
+		    (ull)s.stacks, (ull)s.tables, (ull)s.sock, (ull)s.pages, (ull)s.slab);
 	return 0;
 }

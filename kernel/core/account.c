@@ -9,6 +9,8 @@
  * stock is its CPU's alone: interrupts are off and nothing here waits for a
  * lock, so that no cross-CPU call can come in between either.
  *
+ * What memory is used for goes along in the same pairs, as differences.
+ *
  * Invariants:
  * (1) res[].used of an account is at all times at least what is charged to it
  *     and its descendants; it exceeds that only by stocks, and for a moment by
@@ -41,6 +43,7 @@ struct stock {
 	struct stock_pair {
 		struct account *account; /* NULL: unused, as are all after it */
 		s64 bytes;
+		s64 use[MEM_USES]; /* to be added to the counters; of either sign */
 	} pair[STOCK_SLOTS];
 } __cacheline;
 
@@ -106,6 +109,8 @@ void account_put(struct account *a)
 		for (unsigned i = 0; i < RES_COUNT; i++)
 			BUG_IF(a->res[i].used, "account %u: resource %u: used=%ld", a->id, i,
 			       a->res[i].used);
+		for (unsigned i = 0; i < MEM_USES; i++)
+			BUG_IF(a->use[i], "account %u: %ld bytes of use %u", a->id, a->use[i], i);
 		rcu_call(&a->rcu, account_free); /* account_read() looks at other CPUs' stocks */
 		a = parent;
 	}
@@ -214,6 +219,12 @@ static struct stock_pair *stock_find(struct account *a)
 	return NULL;
 }
 
+static void use_add(struct account *a, enum memory_use use, s64 n)
+{
+	for (; n && a; a = a->parent)
+		__atomic_fetch_add(&a->use[use], n, __ATOMIC_RELAXED);
+}
+
 static void pair_flush(struct stock_pair *p)
 {
 	struct account *a = p->account;
@@ -221,6 +232,8 @@ static void pair_flush(struct stock_pair *p)
 
 	if (!a)
 		return;
+	for (unsigned i = 0; i < MEM_USES; i++)
+		use_add(a, i, p->use[i]);
 	*p = (struct stock_pair){ 0 };
 	if (bytes)
 		counters_sub(a, NULL, RES_MEMORY, bytes);
@@ -272,6 +285,34 @@ static s64 stock_total(const struct account *a)
 	}
 	rcu_read_unlock();
 	return total;
+}
+
+void account_use(struct account *a, enum memory_use use, s64 n)
+{
+	struct stock_pair *p = stock_find(a);
+
+	if (likely(p))
+		p->use[use] += n;
+	else
+		use_add(a, use, n);
+}
+
+void account_read_uses(const struct account *a, s64 uses[MEM_USES])
+{
+	for (unsigned u = 0; u < MEM_USES; u++)
+		uses[u] = READ_ONCE(a->use[u]);
+	rcu_read_lock();
+	for_each_cpu (i) {
+		const struct stock *s = &percpu_of(stock, i);
+		for (unsigned j = 0; j < STOCK_SLOTS; j++) {
+			const struct account *owner = READ_ONCE(s->pair[j].account);
+			if (!owner || !account_is_ancestor(a, owner))
+				continue;
+			for (unsigned u = 0; u < MEM_USES; u++)
+				uses[u] += READ_ONCE(s->pair[j].use[u]);
+		}
+	}
+	rcu_read_unlock();
 }
 
 void account_drain(void)

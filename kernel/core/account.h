@@ -7,7 +7,7 @@
  *
  * Memory is charged in bytes through per-CPU stocks (at most 64 KiB an account
  * and CPU) that are drained before anything is refused, so the common charge
- * touches no shared line. An account lives while anything is charged to it:
+ * touches no shared line; what it is used for is counted in the same way. An account lives while anything is charged to it:
  * account_release() by its container hands what remains to the parent in one
  * step (a page's owner is then found through account_effective()).
  */
@@ -26,6 +26,17 @@ enum resource {
 	RES_DISK,   /* bytes on a disk: what volumes have of their own */
 	RES_INODES, /* files, directories ... made in volumes */
 	RES_COUNT,
+};
+
+/* What memory is used for, as far as it is told apart; in bytes, part of what is charged. */
+enum memory_use {
+	MEM_ANON,
+	MEM_FILE,
+	MEM_TABLE, /* page tables */
+	MEM_STACK, /* kernel stacks */
+	MEM_PAGES, /* of the kernel: vmalloc, large buffers, pipes */
+	MEM_SOCK,  /* sockets, and what is in their queues */
+	MEM_USES,
 };
 
 struct account_counter {
@@ -48,6 +59,7 @@ struct account {
 	ref_t refs;
 	struct account *parent; /* NULL: the root. After release: who inherits */
 	struct account_counter res[RES_COUNT];
+	s64 use[MEM_USES];    /* atomic; own and descendants' (plus stocks) */
 	s64 grown[RES_COUNT]; /* atomic; the part of used that account_grow added */
 	s64 memory_high;      /* more than that slows down; INT64_MAX: none */
 	s64 memory_min;	      /* with no more than that, others are taken from first */
@@ -108,6 +120,12 @@ void account_grow(struct account *a, struct account *top, enum resource what, s6
 void charge_force(struct account *a, enum resource what, s64 n);
 void uncharge(struct account *a, enum resource what, s64 n);
 s64 account_read(const struct account *a, enum resource what); /* drained, exact when quiet */
+/*
+ * Bytes that are charged to a are used for this from now on, or (n < 0), before they are uncharged,
+ * no more. As cheap as a charge.
+ */
+void account_use(struct account *a, enum memory_use use, s64 n);
+void account_read_uses(const struct account *a, s64 uses[MEM_USES]); /* exact when quiet */
 /* The lowest limit of a and its ancestors, minus its use: what a could still take. */
 s64 account_available(const struct account *a, enum resource what);
 /* The lowest limit of a and its ancestors; INT64_MAX: none has one. */

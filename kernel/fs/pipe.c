@@ -106,9 +106,15 @@ static int slot_fill(struct pipe *p, struct page **slot)
 {
 	if (*slot)
 		return 0;
-	*slot = p->spare ? p->spare : page_alloc(0, 0, current->account);
+	*slot = p->spare;
 	p->spare = NULL;
-	return *slot ? 0 : -ENOMEM;
+	if (*slot)
+		return 0;
+	*slot = page_alloc(0, 0, current->account);
+	if (!*slot)
+		return -ENOMEM;
+	page_become_kernel(*slot);
+	return 0;
 }
 
 static void slot_drain(struct pipe *p, struct page **slot)

@@ -48,8 +48,7 @@ int aspace_create(struct aspace **out)
 		slab_free(aspace_cache, as);
 		return -ENOMEM;
 	}
-	top->flags = PG_TABLE;
-	page_use_add(USE_TABLE, 1);
+	page_become_table(top);
 	ref_init(&as->users, 1);
 	ref_init(&as->refs, 1);
 	rwmutex_init(&as->lock, RANK_ASPACE);

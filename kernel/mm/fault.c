@@ -58,10 +58,12 @@ static unsigned anon_window(struct vma *v, u64 va, const pte_t *e)
 	return n;
 }
 
-static inline void page_become_anon(struct page *p)
+/* n fresh pages, PG_ANON, are in as now. */
+static inline void anon_count(struct aspace *as, unsigned n)
 {
-	p->flags = PG_ANON;
-	page_use_add(USE_ANON, 1);
+	page_use_add(USE_ANON, n);
+	if (as->account)
+		account_use(as->account, MEM_ANON, (s64)n * PAGE_SIZE);
 }
 
 /*
@@ -82,11 +84,13 @@ static int anon_commit(struct vma *v, u64 va, pte_t *e, struct page **pages, uns
 	for (unsigned i = 0; i < n; i++) {
 		if (unlikely(e[i]))
 			continue;
-		page_become_anon(pages[i]);
+		pages[i]->flags = PG_ANON;
 		WRITE_ONCE(e[i], pte_make(page_phys(pages[i]), flags));
 		pages[i] = NULL;
 		done++;
 	}
+	if (done)
+		anon_count(as, done);
 	rss_add(as, &as->rss_anon, done);
 	spin_unlock(&as->pt_lock);
 	return 0;
@@ -156,7 +160,8 @@ static int copy_commit(struct vma *v, u64 va, pte_t *e, struct page *copy, pte_t
 		spin_unlock(&as->pt_lock);
 		return e ? 1 : -ENOMEM;
 	}
-	page_become_anon(copy);
+	copy->flags = PG_ANON;
+	anon_count(as, 1);
 	WRITE_ONCE(*e, pte_make(page_phys(copy), vma_pte_flags(v) | PTE_WRITE | PTE_DIRTY));
 	bool counted = old && !(old & PTE_SPECIAL);
 	bool was_anon = counted && (pte_page(old)->flags & PG_ANON);

@@ -19,7 +19,6 @@ void buddy_init(void);
 void buddy_set_reserve(void);
 void buddy_give(struct page *p, unsigned order); /* under buddy.lock */
 void buddy_give_run(u64 pfn, u64 n);		 /* under buddy.lock */
-bool page_block_exists(u64 pfn);		 /* the largest block there has struct pages */
 bool page_grow(void); /* takes deferred memory in; under buddy.lock; false: none left */
 
 /* --- vspace.c: mapping pages in the kernel's own space --- */

@@ -71,7 +71,23 @@ void *kmalloc(size_t size, u32 flags)
 	struct account *a = (flags & KM_ACCOUNT) && current ? current->account : NULL;
 	u32 page_flags = PAGE_KERNEL | (flags & KM_ZERO ? PAGE_ZERO : 0);
 	struct page *p = page_alloc(order_of(size), page_flags, a);
-	return p ? page_virt(p) : NULL;
+	if (!p)
+		return NULL;
+	page_become_kernel(p);
+	return page_virt(p);
+}
+
+void kmalloc_count(const void *object, enum memory_use use, bool used)
+{
+	struct page *p = page_of_virt(object);
+	s64 size = (used ? 1 : -1) * (s64)(PAGE_SIZE << p->order);
+
+	if (p->flags & PG_SLAB) {
+		slab_count(p->slab_cache, object, use, used);
+	} else if (p->account) {
+		account_use(p->account, use, size);
+		account_use(p->account, MEM_PAGES, -size);
+	}
 }
 
 void kfree(const void *object)

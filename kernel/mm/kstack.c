@@ -156,6 +156,8 @@ void *kstack_alloc(struct account *a)
 		p = s->place[--s->count];
 	else if (!(p = pool_take()))
 		p = place_map();
+	if (p && a)
+		account_use(a, MEM_STACK, KSTACK_SIZE);
 	if (p)
 		return (void *)p->va;
 	if (a)
@@ -195,8 +197,10 @@ void kstack_free(void *stack, struct account *a)
 	struct place *p = (struct place *)stack_page((u64)stack)->private;
 
 	BUG_IF(!p || p->va != (u64)stack, "stack=%p", stack);
-	if (a)
+	if (a) {
+		account_use(a, MEM_STACK, -(s64)KSTACK_SIZE);
 		uncharge(a, RES_MEMORY, KSTACK_SIZE);
+	}
 	if (s->count == STOCK_MAX)
 		stock_spill(s, STOCK_MAX / 2, POOL_MAX);
 	s->place[s->count++] = p;

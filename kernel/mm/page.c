@@ -309,6 +309,26 @@ unsigned page_alloc_bulk(struct page **out, unsigned n, u32 flags, struct accoun
 	return got;
 }
 
+/* What p's account counts it as; MEM_USES: nothing. */
+static inline enum memory_use page_memory_use(const struct page *p)
+{
+	if (p->flags & PG_ANON)
+		return MEM_ANON;
+	if (p->flags & PG_CACHE)
+		return MEM_FILE;
+	if (p->flags & PG_TABLE)
+		return MEM_TABLE;
+	return p->flags & PG_KERNEL ? MEM_PAGES : MEM_USES;
+}
+
+static inline void page_count_use(const struct page *p, s64 n)
+{
+	enum memory_use use = page_memory_use(p);
+
+	if (p->account && use != MEM_USES)
+		account_use(p->account, use, n);
+}
+
 /* The state machine's way down, but for the charge and the place where it goes. */
 static inline void page_retire(struct page *p)
 {
@@ -345,29 +365,50 @@ void page_free_last(struct page *p)
 	struct account *a = p->account;
 	u64 size = PAGE_SIZE << p->order;
 
+	page_count_use(p, -(s64)size);
 	page_release(p);
 	if (a)
 		uncharge(a, RES_MEMORY, size);
 }
 
+/* Charges of pages that are freed, to be given back together. */
+struct owed {
+	struct account *account;
+	s64 bytes, use[MEM_USES + 1]; /* the last: not told apart */
+};
+
+static void owed_pay(struct owed *o)
+{
+	if (!o->account)
+		return;
+	for (unsigned u = 0; u < MEM_USES; u++)
+		if (o->use[u])
+			account_use(o->account, u, -o->use[u]);
+	uncharge(o->account, RES_MEMORY, o->bytes);
+}
+
+static inline void owed_add(struct owed *o, const struct page *p)
+{
+	s64 size = PAGE_SIZE << p->order;
+
+	if (p->account != o->account) {
+		owed_pay(o);
+		*o = (struct owed){ .account = p->account };
+	}
+	o->bytes += size;
+	o->use[page_memory_use(p)] += size;
+}
+
 void page_put_many(struct page **pages, size_t n)
 {
-	struct account *a = NULL;
-	s64 owed = 0;
+	struct owed owed = { 0 };
 	size_t k = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct page *p = pages[i];
 		if (__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) > 0)
 			continue;
-		if (p->account != a) {
-			if (owed)
-				uncharge(a, RES_MEMORY, owed);
-			a = p->account;
-			owed = 0;
-		}
-		if (a)
-			owed += PAGE_SIZE << p->order;
+		owed_add(&owed, p);
 		if (unlikely(p->order)) {
 			page_release(p);
 			continue;
@@ -375,8 +416,7 @@ void page_put_many(struct page **pages, size_t n)
 		page_retire(p);
 		pages[k++] = p;
 	}
-	if (owed)
-		uncharge(a, RES_MEMORY, owed);
+	owed_pay(&owed);
 	if (k >= STOCK_BATCH / 2) {
 		spin_lock(&buddy.lock);
 		buddy_give_pages(pages, k);
@@ -396,7 +436,9 @@ int page_recharge(struct page *p, struct account *to)
 		return 0;
 	if (to && charge(to, RES_MEMORY, size))
 		return -ENOMEM;
+	page_count_use(p, -size);
 	p->account = to;
+	page_count_use(p, size);
 	if (from)
 		uncharge(from, RES_MEMORY, size);
 	return 0;

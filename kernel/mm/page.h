@@ -27,6 +27,7 @@
 #define PG_TABLE    BIT(1) /* a page table */
 #define PG_CACHE    BIT(2) /* data of a file, counted as USE_CACHE until it is freed */
 #define PG_ANON	    BIT(3) /* anonymous user memory */
+#define PG_KERNEL   BIT(5) /* whole pages of the kernel's that are charged to somebody */
 #define PG_DIRTY    BIT(4) /* written, or may be through page tables: see pagecache.h */
 #define PG_RESERVED BIT(7) /* never freed: kernel image, holes, the zero page */
 #define PG_LRU	    BIT(9)
@@ -131,19 +132,34 @@ static inline void page_use_add(enum page_use u, s64 n)
 {
 	percpu_this(page_uses).n[u] += n;
 }
-/* A fresh page will hold a file's data. */
-static inline void page_become_cache(struct page *p)
+/* Counts what a fresh page is for, until it is freed. */
+static inline void page_become(struct page *p, u32 flag, enum memory_use use)
 {
-	p->flags = PG_CACHE;
+	p->flags = flag;
+	if (p->account)
+		account_use(p->account, use, PAGE_SIZE << p->order);
+}
+static inline void page_become_cache(struct page *p) /* a file's data */
+{
+	page_become(p, PG_CACHE, MEM_FILE);
 	page_use_add(USE_CACHE, 1);
+}
+static inline void page_become_table(struct page *p)
+{
+	page_become(p, PG_TABLE, MEM_TABLE);
+	page_use_add(USE_TABLE, 1);
+}
+static inline void page_become_kernel(struct page *p)
+{
+	page_become(p, PG_KERNEL, MEM_PAGES);
 }
 extern struct page *zero_page; /* a page of zeros, PG_RESERVED */
 
-/* memory_stat.c: bytes charged to an account and those below it; O(memory of the machine). */
+/* memory_stat.c: bytes charged to an account and those below it. */
 struct memory_stat {
 	u64 anon, file;
 	u64 kernel; /* the sum of: */
-	u64 stacks, tables, slab;
+	u64 stacks, tables, sock, slab;
 	u64 pages; /* vmalloc, large buffers */
 };
 void memory_stat(const struct account *a, struct memory_stat *s);

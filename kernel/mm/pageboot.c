@@ -227,25 +227,6 @@ void __init page_init(void)
 	zero_page = page_of_phys(zero);
 }
 
-static bool chunk_waits(u64 chunk)
-{
-	bool waits = false;
-
-	spin_lock(&buddy.lock);
-	for (unsigned i = 0; i < deferred_count; i++)
-		waits |= chunk >= deferred[i].start && chunk < deferred[i].end;
-	spin_unlock(&buddy.lock);
-	return waits;
-}
-
-bool page_block_exists(u64 pfn)
-{
-	paddr_t start = pfn << PAGE_SHIFT;
-
-	return range_hits(boot_info.ram, boot_info.ram_count, start, start + BLOCK_SIZE) &&
-	       !chunk_waits(start >> CHUNK_SHIFT);
-}
-
 bool page_grow(void)
 {
 	if (!deferred_count)

@@ -41,8 +41,7 @@ pte_t *pt_make(struct aspace *as, u64 va)
 			struct page *p = page_alloc(0, PAGE_ZERO, as->account);
 			if (!p)
 				return NULL;
-			p->flags = PG_TABLE;
-			page_use_add(USE_TABLE, 1);
+			page_become_table(p);
 			as->table_pages++;
 			__atomic_store_n(e, pte_make(page_phys(p), TABLE_FLAGS), __ATOMIC_RELEASE);
 		}

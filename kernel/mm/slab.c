@@ -89,6 +89,14 @@ struct account *slab_account(struct slab_cache *c, const void *object)
 	return *account_slot(c, object);
 }
 
+void slab_count(struct slab_cache *c, const void *object, enum memory_use use, bool used)
+{
+	struct account *a = c->flags & SLAB_ACCOUNT ? slab_account(c, object) : NULL;
+
+	if (a)
+		account_use(a, use, used ? c->charge : -(s64)c->charge);
+}
+
 /* --- debug --- */
 
 static u64 *red_zone(const struct slab_cache *c, void *object)

@@ -11,14 +11,13 @@
 #ifndef MM_SLAB_H
 #define MM_SLAB_H
 
-#include "lib/types.h"
+#include "core/account.h"
 
 #define SLAB_ACCOUNT BIT(0)
 #define SLAB_ZERO    BIT(1) /* objects are handed out cleared */
 #define SLAB_RCU     BIT(2) /* memory stays this type until a grace period after the free */
 
 struct slab_cache;
-struct account;
 
 void slab_init(void); /* kmalloc works from here on */
 /* For static use at init; panics if out of memory. align 0: 8 bytes (16 from 16 bytes on). */
@@ -28,12 +27,15 @@ void slab_free(struct slab_cache *c, void *object);
 /* Who was charged for a live object of a cache with SLAB_ACCOUNT; NULL: nobody. It lives as long as
  * the charge. */
 struct account *slab_account(struct slab_cache *c, const void *object);
+/* What is charged for it counts as this use from now on; or, before it is freed, no more. */
+void slab_count(struct slab_cache *c, const void *object, enum memory_use use, bool used);
 
 #define KM_ZERO	   BIT(0)
 #define KM_ACCOUNT BIT(1)
 /* Any size up to 4 MiB; above a page it is whole pages. */
 void *kmalloc(size_t size, u32 flags);
-void kfree(const void *p); /* NULL is fine */
+void kfree(const void *p);						/* NULL is fine */
+void kmalloc_count(const void *object, enum memory_use use, bool used); /* as slab_count */
 /* As kmalloc beyond 4 MiB or where contiguous pages are not needed. Maps; may sleep. */
 void *vmalloc(size_t size, u32 flags);
 void vfree(const void *p);

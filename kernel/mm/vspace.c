@@ -115,6 +115,8 @@ void *vmalloc(size_t size, u32 flags)
 	for (size_t i = 0; i < a->pages; i++) {
 		struct page *p = page_alloc(0, flags & KM_ZERO ? PAGE_ZERO : 0, account);
 		u64 va = area_start(a) + i * PAGE_SIZE;
+		if (p)
+			page_become_kernel(p);
 		if (p && !kernel_map_page(va, page_phys(p), KERNEL_DATA_FLAGS))
 			continue;
 		if (p)

@@ -37,6 +37,7 @@ int unix_create(int type, int protocol, struct socket **out)
 	u = slab_alloc(socket_cache);
 	if (!u)
 		return -ENOMEM;
+	slab_count(socket_cache, u, MEM_SOCK, true);
 	socket_init_object(&u->socket, &unix_ops, AF_UNIX, type);
 	spin_init(&u->lock, RANK_UNIX);
 	list_init(&u->queue);
@@ -60,6 +61,7 @@ void unix_init(void)
 
 static void unix_free(struct socket *s)
 {
+	slab_count(socket_cache, unix_of(s), MEM_SOCK, false);
 	slab_free(socket_cache, unix_of(s));
 }
 

@@ -28,6 +28,7 @@ static spinlock_t rights_lock = SPINLOCK_INIT(RANK_UNIX_RIGHTS);
 void unix_chunk_free(struct unix_chunk *c)
 {
 	ancillary_drop(&c->ancillary);
+	kmalloc_count(c, MEM_SOCK, false);
 	kfree(c);
 }
 
@@ -98,9 +99,11 @@ static int chunk_create(struct unix_socket *u, struct message *m, struct unix_ch
 
 	if (!c)
 		return -ENOMEM;
+	kmalloc_count(c, MEM_SOCK, true);
 	memset(c, 0, sizeof(*c));
 	k = uio_copy_in(m->uio, c->data, n);
 	if (k != n) {
+		kmalloc_count(c, MEM_SOCK, false);
 		kfree(c);
 		return -EFAULT;
 	}

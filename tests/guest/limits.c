@@ -354,6 +354,58 @@ static void usage(void)
 	EQ(reap(pid), 137);
 }
 
+/* What goes through sockets and pipes is told apart, and is gone with its last reader. */
+static void usage_of_queues(void)
+{
+	static char block[65536];
+	int pair[2], ends[2], ready[2];
+	pid_t pid;
+
+	world();
+	int c = spawn();
+	REQUIRE(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	REQUIRE(!pipe2(ends, O_CLOEXEC) && !pipe2(ready, O_CLOEXEC));
+	CFORKED(pid, c) /* the buffers are the writer's */
+	{
+		EQ(write(pair[0], block, sizeof block), sizeof block);
+		EQ(write(ends[1], block, sizeof block), sizeof block);
+		WORD(0) = 1;
+		EQ(read(ready[0], block, 1), 1);
+		int own[2];
+		REQUIRE(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, own));
+		WORD(0) = 2;
+		idle();
+	}
+	AWAIT(WORD(0) == 1);
+	long long sock = keyed(c, "memory.stat", "sock");
+	CHECK(sock >= 65536 && sock < 2 * 65536 + 16384);
+	CHECK(keyed(c, "memory.stat", "kernel_pages") >= 65536);
+	for (long left = sizeof block; left > 0;) {
+		long n = OK(read(pair[1], block, sizeof block));
+		REQUIRE(n > 0);
+		left -= n;
+	}
+	EQ(read(ends[0], block, sizeof block), sizeof block);
+	EQ(keyed(c, "memory.stat", "sock"), 0);
+	CHECK(keyed(c, "memory.stat", "kernel_pages") < 65536);
+	EQ(write(ready[1], "", 1), 1);
+	AWAIT(WORD(0) == 2);
+	sock = keyed(c, "memory.stat", "sock"); /* two, with nothing in them */
+	CHECK(sock > 0 && sock < 4096);
+	OK(CSTOP(c));
+	EQ(reap(pid), 137);
+	AWAIT(keyed(c, "memory.stat", "sock") == 0);
+	EQ(keyed(c, "memory.stat", "anon"), 0);
+	EQ(keyed(c, "memory.stat", "pagetables"), 0);
+	EQ(keyed(c, "memory.stat", "kernel_stack"), 0);
+	gone(c);
+	for (int i = 0; i < 2; i++) {
+		close(pair[i]);
+		close(ends[i]);
+		close(ready[i]);
+	}
+}
+
 /* A field of the /proc/meminfo that the caller sees, in KiB. */
 static long long meminfo_field(const char *name)
 {
@@ -396,8 +448,10 @@ static void meminfo(void)
 }
 
 static const struct tap_case cases[] = {
-	T(files),      T(files_in_flight), T(files_nested),  T(files_kill), T(bad_values), T(high),
-	T(min_spares), T(min_too_small),   T(min_of_nobody), T(usage),	    T(meminfo),
+	T(files),      T(files_in_flight), T(files_nested),
+	T(files_kill), T(bad_values),	   T(high),
+	T(min_spares), T(min_too_small),   T(min_of_nobody),
+	T(usage),      T(usage_of_queues), T(meminfo),
 };
 
 int main(int argc, char **argv)

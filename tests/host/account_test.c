@@ -53,6 +53,50 @@ static void test_hierarchy(void)
 	ok(!machine_live, "no account is left (%ld)", machine_live);
 }
 
+static s64 anon(const struct account *a)
+{
+	s64 uses[MEM_USES];
+
+	account_read_uses(a, uses);
+	return uses[MEM_ANON];
+}
+
+/* What memory is used for counts in all ancestors, with a stock and without, and ends with it. */
+static void test_uses(void)
+{
+	struct account *a, *b, *other;
+
+	must(!account_create(&account_root, &a) && !account_create(a, &b), "create");
+	must(!charge(b, RES_MEMORY, 5000) && !charge(a, RES_MEMORY, 8192), "charge");
+	account_use(b, MEM_ANON, 5000);
+	account_use(a, MEM_ANON, 4096);
+	account_use(a, MEM_FILE, 4096);
+	ok(anon(b) == 5000 && anon(a) == 9096 && anon(&account_root) == 9096, "uses: in ancestors");
+	account_drain();
+	ok(anon(b) == 5000 && anon(a) == 9096 && a->use[MEM_ANON] == 9096, "uses: without stocks");
+	account_use(b, MEM_ANON, -1000);
+	ok(anon(b) == 4000 && anon(&account_root) == 8096, "uses: taken away without a stock");
+	for (int i = 0; i < 8; i++) { /* pairs are put out of the stock */
+		must(!account_create(&account_root, &other) && !charge(other, RES_MEMORY, 1),
+		     "create");
+		uncharge(other, RES_MEMORY, 1);
+		account_release(other);
+	}
+	ok(anon(a) == 8096, "uses: nothing is lost when a stock is full");
+	account_use(b, MEM_ANON, -4000);
+	account_release(b);
+	uncharge(b, RES_MEMORY, 5000);
+	ok(anon(a) == 4096, "uses: a released account's are its parent's no more when they end");
+	account_use(a, MEM_ANON, -4096);
+	account_use(a, MEM_FILE, -4096);
+	uncharge(a, RES_MEMORY, 8192);
+	account_release(a);
+	account_drain();
+	rcu_drain();
+	ok(!anon(&account_root) && !account_root.use[MEM_FILE] && !machine_live,
+	   "uses: none is left");
+}
+
 static s64 disk(const struct account *a)
 {
 	return account_read(a, RES_DISK);
@@ -230,6 +274,7 @@ int main(void)
 	machine_init();
 	rcu_init_thread();
 	test_hierarchy();
+	test_uses();
 	test_growth();
 	test_outlives();
 	test_load();
