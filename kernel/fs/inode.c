@@ -209,6 +209,17 @@ bool inode_may_unmapped(const struct inode *i, enum capability c)
 	return !current->owner->usermap && inode_may(NULL, i, c);
 }
 
+/*
+ * In a container with a map of its own, root may become any user who exists inside: a capability
+ * over a file whose ids do gives nothing that he could not have, whatever file system it is in.
+ * (Linux asks for no more: capable_wrt_inode_uidgid.) One that has its ids from the container
+ * around it was given nobody's files.
+ */
+static bool has_own_ids(const struct owner *o)
+{
+	return unlikely(o->usermap) && o->parent->usermap != o->usermap;
+}
+
 bool inode_may(const struct usermap *map, const struct inode *i, enum capability c)
 {
 	struct fs_context *fs = current->fs;
@@ -217,6 +228,8 @@ bool inode_may(const struct usermap *map, const struct inode *i, enum capability
 		return false;
 	if (likely(may(i->sb->owner, c)))
 		return true;
+	if (has_own_ids(current->owner))
+		return capable(c);
 	return fs && READ_ONCE(fs->mounts->root) && fs->mounts->root->sb == i->sb && capable(c);
 }
 

@@ -400,7 +400,7 @@ int inode_permission(const struct usermap *map, struct inode *i, u32 mask);
 int inode_permission_by_mode(const struct usermap *map, struct inode *i, u32 mask);
 bool inode_owner_or_capable(const struct usermap *map, struct inode *i);
 /* may() for a file: against the owner of its superblock; the tree that a container has as its
- * root counts as its own. */
+ * root counts as its own, and files of the users that a map of its own gives it. */
 bool inode_may(const struct usermap *map, const struct inode *i, enum capability c);
 /* For what Linux leaves to root of the first user namespace: never in a container with a map. */
 bool inode_may_unmapped(const struct inode *i, enum capability c);

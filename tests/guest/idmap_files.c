@@ -138,6 +138,70 @@ static void files_of_a_bind(void)
 	gone(c);
 }
 
+/*
+ * On another file system than its root's: capabilities count for files whose user and group both
+ * exist inside. A container inside that has no map of its own is root over none of them.
+ */
+static void files_of_another_filesystem(void)
+{
+	pid_t child;
+
+	world();
+	OK(mkdir("r/inner", 0755));
+	OK(mkdir("r/inner/in", 0755));
+	OK(mkdir("shared", 0777));
+	OK(mount("none", "shared", "tmpfs", 0, "mode=777"));
+	put("shared/theirs", "x", 0600);
+	OK(chown("shared/theirs", BASE + 5, BASE + 6));
+	put("shared/half", "x", 0600);
+	OK(chown("shared/half", BASE + 5, 0));
+	put("shared/beyond", "x", 0600);
+	OK(chown("shared/beyond", BASE + BEYOND, BASE));
+	put("shared/host", "x", 0600);
+	OK(mkdir("shared/closed", 0700));
+	OK(chown("shared/closed", BASE + 5, BASE + 5));
+	int c = mapped_with_bind("shared");
+	INSIDE(c)
+	{
+		static const char *const others[] = { "/in/half", "/in/beyond", "/in/host" };
+
+		put("/in/theirs", "y", 0640);
+		OK(chown("/in/theirs", 7, 8));
+		ERR(chown("/in/theirs", BEYOND, 8), EINVAL);
+		put("/in/closed/made", "x", 0600);
+		for (size_t i = 0; i < COUNT(others); i++) {
+			ERR(open(others[i], O_RDONLY), EACCES);
+			ERR(chmod(others[i], 0666), EPERM);
+			ERR(chown(others[i], 0, 0), EPERM);
+		}
+		FORKED(child) /* it is the capabilities */
+		{
+			become(1000, 1000);
+			ERR(open("/in/theirs", O_RDONLY), EACCES);
+			ERR(chown("/in/theirs", 1000, 1000), EPERM);
+		}
+		EQ(reap(child), 0);
+		struct container_bind b = { (uintptr_t) "/in", (uintptr_t) "/in", 0, 0 };
+		struct container_spec s = spec_of("/inner");
+		s.binds = (uintptr_t)&b;
+		s.bind_count = 1;
+		int d = OK(syscall(SYS_spawncont, &s, sizeof s));
+		CFORKED(child, d)
+		{
+			ERR(open("/in/theirs", O_RDONLY), EACCES);
+			ERR(chown("/in/theirs", 0, 0), EPERM);
+		}
+		EQ(reap(child), 0);
+		OK(DESTROY(d));
+	}
+	STREQ(owner_of("shared/theirs"), "100007:100008");
+	STREQ(owner_of("shared/closed/made"), "100000:100000");
+	STREQ(owner_of("shared/half"), "100005:0");
+	STREQ(get("shared/host"), "x");
+	gone(c);
+	OK(umount("shared"));
+}
+
 static int agent_ids(const char *argument)
 {
 	(void)argument;
@@ -283,8 +347,8 @@ static void clones(void)
 
 static const struct agent agents[] = { { "ids", agent_ids } };
 static const struct tap_case cases[] = {
-	T(files_of_the_root),	   T(files_of_a_bind), T(set_id_programs),
-	T(filesystems_of_its_own), T(clones),
+	T(files_of_the_root), T(files_of_a_bind),	 T(files_of_another_filesystem),
+	T(set_id_programs),   T(filesystems_of_its_own), T(clones),
 };
 
 int main(int argc, char **argv)
