@@ -222,6 +222,7 @@ static const struct pseudo_entry container_files[] = {
 	CONTROL_READABLE("inodes.events", show_inodes_events),
 	{ .name = "diff", .mode = S_IFREG | 0400, .show = diff_show, .open = diff_open },
 	{ .name = "volume", .mode = S_IFREG | 0400, .show = volume_show, .open = volume_open },
+	{ .name = "mount", .mode = S_IFREG | 0200, .store = mount_store, .open = mount_open },
 	CONTROL_READABLE("io.stat", show_io_stat),
 	CONTROL_WRITABLE("io.max", show_io_max, store_io_max),
 	CONTROL_WRITABLE("cpu.weight", show_cpu_weight, store_cpu_weight),

@@ -30,6 +30,10 @@ int diff_show(void *object, struct text *t);
 int volume_open(void *object, bool write);
 int volume_show(void *object, struct text *t);
 
+/* control_mount.c; the same */
+int mount_open(void *object, bool write);
+int mount_store(void *object, char *s, size_t n);
+
 /* control_cpu.c; the same */
 int show_cpu_weight(void *object, struct text *t);
 int store_cpu_weight(void *object, char *s, size_t n);

@@ -56,7 +56,8 @@ static int bind_one(struct container *c, const struct container_bind *b)
 		err = -EINVAL; /* a directory descriptor from elsewhere led there */
 	else
 		err = mount_bind_into(c->mounts, &from, &where,
-				      b->flags & CONTAINER_BIND_READ_ONLY ? MS_RDONLY : 0);
+				      b->flags & CONTAINER_BIND_READ_ONLY ? MS_RDONLY : 0,
+				      from.mount->usermap);
 	path_put(where);
 put_from:
 	path_put(from);

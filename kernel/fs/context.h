@@ -78,7 +78,7 @@ int mount_at(struct mount_table *t, const struct path *where, const char *type, 
 /* Looks a path up inside t as its root would (for setting up a container). */
 /* As a bind mount by somebody outside: what `flags` (MS_RDONLY) forbids stays forbidden inside. */
 int mount_bind_into(struct mount_table *t, const struct path *from, const struct path *where,
-		    u32 flags);
+		    u32 flags, struct usermap *map);
 int mount_table_lookup(struct mount_table *t, const char *name, struct path *out);
 /* The mount that stands on (m, d) in m's table, or NULL. RCU. */
 struct mount *mount_lookup(struct mount *m, struct dentry *d);

@@ -506,7 +506,7 @@ int mount_bind(struct mount_table *t, const struct path *from, const struct path
 }
 
 int mount_bind_into(struct mount_table *t, const struct path *from, const struct path *where,
-		    u32 flags)
+		    u32 flags, struct usermap *map)
 {
 	struct path top = mount_topmost(where);
 	struct mount *m;
@@ -514,6 +514,8 @@ int mount_bind_into(struct mount_table *t, const struct path *from, const struct
 
 	if (err)
 		return err;
+	usermap_put(m->usermap); /* nobody sees m yet */
+	m->usermap = usermap_get(map);
 	m->flags |= flags | MS_NODEV; /* as the root of a container */
 	m->locked = m->flags & MOUNT_LOCKABLE;
 	err = mountpoint_lock(t, &top, S_ISDIR(from->dentry->inode->mode));

@@ -124,11 +124,77 @@ static void depth(void)
 	gone(c);
 }
 
+static int mount_of(int c, const char *where)
+{
+	return control_set(c, "mount", where);
+}
+
+/* Whoever made a container sees its files where he wants them: set-id bits and devices do not count. */
+static void mounted_from_outside(void)
+{
+	pid_t pid;
+	int fd;
+
+	world();
+	OK(mkdir("r/inner", 0755));
+	OK(mkdir("r/at", 0755));
+	put("r/inner/file", "x", 0644);
+	OK(mknod("r/inner/null", S_IFCHR | 0666, 1 << 8 | 3));
+	OK(symlink("/", "r/inner/link"));
+	int c = spawn();
+	CFORKED(pid, c)
+	{
+		struct container_spec s = spec_of("/inner");
+		int d = OK(syscall(SYS_spawncont, &s, sizeof s));
+
+		WORD(0) = d;
+		OK(mount_of(d, "/at"));
+		STREQ(get("/at/file"), "x");
+		put("/at/made", "y", 0644);
+		STREQ(get("/inner/made"), "y");
+		ERR(open("/at/null", O_RDWR), EACCES);
+		ERR(mount("none", "/at", NULL, MS_REMOUNT | MS_BIND, NULL),
+		    EPERM); /* it stays so */
+		ERR(open("/at/../file", O_RDONLY), ENOENT);
+		ERR(mount_of(d, "at"), EINVAL);
+		ERR(mount_of(d, "/nowhere"), ENOENT);
+		ERR(mount_of(d, "/inner/file"), ENOTDIR);
+		pid_t child;
+		FORKED(child)
+		{
+			OK(setuid(1000));
+			ERR(mount_of(d, "/at"), EACCES);
+		}
+		EQ(reap(child), 0);
+		int own = open("/sys/container/self/mount", O_WRONLY | O_CLOEXEC);
+		CHECK(own < 0 && (errno == EPERM || errno == EACCES));
+		OK(DESTROY(d));
+		STREQ(get("/at/file"), "x"); /* it is this one's */
+		OK(umount("/at"));
+		d = OK(syscall(SYS_spawncont, &s, sizeof s));
+		WORD(0) = d;
+		WORD(1) = 1;
+		while (!WORD(2))
+			sleep_ms(2);
+	}
+	AWAIT(WORD(1));
+	/* one who is given the file, or looks from further outside, cannot be made to mount */
+	char path[64];
+	snprintf(path, sizeof path, "/sys/container/%d/mount", WORD(0));
+	fd = OK(open(path, O_WRONLY | O_CLOEXEC));
+	snprintf(path, sizeof path, "%s/r/at", scratch_path);
+	ERR(write(fd, path, strlen(path)), EPERM);
+	close(fd);
+	OK(mount_of(c, path)); /* that is what it is for */
+	STREQ(get("r/at/inner/made"), "y");
+	OK(umount(path));
+	WORD(2) = 1;
+	EQ(reap(pid), 0);
+	gone(c);
+}
+
 static const struct tap_case cases[] = {
-	T(nested),
-	T(nested_stop),
-	T(nested_exit),
-	T(depth),
+	T(mounted_from_outside), T(nested), T(nested_stop), T(nested_exit), T(depth),
 };
 
 int main(int argc, char **argv)

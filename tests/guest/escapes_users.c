@@ -75,6 +75,39 @@ static void writes_a_file_of_root(void)
 	gone(c);
 }
 
+/* A container inside, rooted there, whose files its maker has mounted: they are no more his than before. */
+static void mounts_a_root_of_the_outside(void)
+{
+	shared();
+	int c = mapped_with_bind("shared");
+	INSIDE(c)
+	{
+		struct container_spec s = spec_of("/in");
+		int d = OK(syscall(SYS_spawncont, &s, sizeof s));
+
+		OK(mkdir("/at", 0755));
+		OK(control_set(d, "mount", "/at"));
+		STREQ(owner_of("/at/secret"), "65534:65534");
+		ERR(open("/at/secret", O_RDONLY), EACCES);
+		ERR(chown("/at/secret", 0, 0), EPERM);
+		ERR(chmod("/at/text", 0666), EPERM);
+		ERR(mkdir("/at/closed/new", 0755), EACCES);
+		OK(umount("/at"));
+		s = spec_of("/tmp"); /* control: of its own root it is */
+		put("/tmp/own", "own", 0600);
+		d = OK(syscall(SYS_spawncont, &s, sizeof s));
+		OK(control_set(d, "uid_map", "0 1000 10"));
+		OK(control_set(d, "mount", "/at"));
+		STREQ(owner_of("/at/own"), "0:0");
+		put("/at/own", "changed", 0600);
+		OK(umount("/at"));
+	}
+	STREQ(get("shared/secret"), "secret");
+	STREQ(get("r/tmp/own"), "changed");
+	untouched();
+	gone(c);
+}
+
 /* A file of root's with the set-user-id bit, for an accomplice outside to execute. */
 static int agent_who(const char *argument)
 {
@@ -286,9 +319,10 @@ static void uses_a_passed_descriptor(void)
 
 static const struct agent agents[] = { { "who", agent_who } };
 static const struct tap_case cases[] = {
-	T(writes_a_file_of_root),	  T(makes_a_set_id_program),
-	T(runs_a_set_id_program_of_root), T(gives_the_bind_to_a_container),
-	T(looks_into_who_joined),	  T(uses_a_passed_descriptor),
+	T(writes_a_file_of_root),	  T(mounts_a_root_of_the_outside),
+	T(makes_a_set_id_program),	  T(runs_a_set_id_program_of_root),
+	T(gives_the_bind_to_a_container), T(looks_into_who_joined),
+	T(uses_a_passed_descriptor),
 };
 
 int main(int argc, char **argv)

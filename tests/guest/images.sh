@@ -164,6 +164,12 @@ t 'and of one made of that' 0 "5 6${NL}0${NL}5 6" sh -c 'ctool commit users thei
 
 t 'images are the host'"'"'s' 0 '*only the host*base: images are for*' ctool run --rm host sh -c 'ctool images; ctool run base; true'
 
+t 'cp from one inside, stopped and not in a directory' 0 "x${NL}y" ctool run --rm host sh -c 'ctool run --name in host sh -c "echo x >/f"
+	ctool cp in:/f /out && cat /out && echo y >/out && ctool cp /out in:/new && ctool cp in:new - | tar xO'
+t 'and of one with other users' 0 "0 x${NL}y${NL}0" ctool run --rm host sh -c 'ctool run --name in --uid-map 0:1000:10 host sh -c "echo x >/f"
+	ctool cp in:/f /out && stat -c %u /out | tr "\n" " " && cat /out && echo y >/out && ctool cp /out in:/back &&
+	ctool cp in:/back - | tar xO; grep -c " /run/ctool" /proc/mounts; true'
+
 # --- the end
 
 t 'rm' 0 '' sh -c 'ctool rm -f $(ctool list -aq); ctool list -aq'

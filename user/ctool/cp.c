@@ -5,7 +5,8 @@
  * Two processes and a pipe: one reads the tree, one writes it (user/lib/tree.h). The one whose path
  * is in a container has the container's root as its own before it looks at the path, so no link
  * and no ".." in there leads out, whoever changes names meanwhile. A container's root is its
- * volume, mounted for as long as it takes, or its directory, reached without following links.
+ * volume, mounted for as long as it takes, or its directory, reached without following links; inside a
+ * container it is what the kernel mounts (the control file mount).
  *
  * What comes out of a container is plain: set-user-id bits are dropped, devices are refused. The
  * owner is who writes, as with docker cp. With "-" tar reads or writes instead of one of the two.
@@ -139,16 +140,35 @@ static const char *path_inside(const char *operand)
 	return n && operand[n] == ':' ? operand + n + 1 : NULL;
 }
 
+/* Inside a container there are no volumes: the kernel mounts the root of one that it has made. */
+static int place_mounted(int id, const char *word, struct place *p)
+{
+	char *place;
+	int err = temporary_place(&place);
+
+	if (err)
+		return fail_errno(err, "a directory to mount on");
+	err = control_write(id, "mount", place);
+	if (err) {
+		rmdir(place);
+		return fail_errno(err, "%s", word);
+	}
+	p->end.root = p->mounted = place;
+	return 0;
+}
+
 static int place_inside(const char *operand, const char *path, struct place *p)
 {
 	char *word = must(strndup(operand, (size_t)(path - operand) - 1)), *volume, *root;
 	int id, status = container_find(word, &id), err;
 
+	p->end.path = *path == '/' ? path : text("/%s", path);
+	if (!status && getcid() != HOST_ID)
+		return place_mounted(id, word, p);
 	if (!status)
 		status = container_volume(id, word, &volume);
 	if (status)
 		return status;
-	p->end.path = *path == '/' ? path : text("/%s", path);
 	if (!*volume) {
 		root = control_text(id, "root");
 		p->end.root = root;

@@ -152,6 +152,8 @@ void record_remove(int id);
 int record_list(int **ids, size_t *count);
 void record_remove_old(void); /* of those that are not kept and are not there any more */
 
+#define HOST_ID 0 /* what getcid() says outside of all containers */
+
 /* Containers that outlive the machine (keep.c). */
 bool keep_wanted(const struct request *r);
 /* *rec gets all that it was made with; then record_save(), then keep_volumes(). 0 or -errno */
@@ -240,6 +242,7 @@ int volume_delete(const char *name);
 int volume_freeze(const char *name, const char *to); /* it stays, as `to` */
 int volume_next(struct cowfs_volume *v); /* v->position 0: the first; -ENOENT: no more */
 int volume_find(const char *name, struct cowfs_volume *v);
+int temporary_place(char **place); /* a fresh directory to mount on, for rmdir() */
 int volume_mount(const char *name, bool read_only, char **place); /* place: for volume_unmount */
 void volume_unmount(char *place);
 /* Says what err means for `what`; EXIT_CTOOL. */

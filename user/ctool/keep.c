@@ -23,8 +23,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HOST_ID 0
-
 static char *kept_volume(int id, const char *what)
 {
 	return text(COWFS_CONTAINER "%d%s", id, what);

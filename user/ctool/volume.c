@@ -93,18 +93,21 @@ int volume_find(const char *name, struct cowfs_volume *v)
 	return err;
 }
 
+int temporary_place(char **place)
+{
+	mkdir("/run", 0755);
+	mkdir(PLACES, 0700);
+	*place = text(PLACES "/volume.XXXXXX");
+	return mkdtemp(*place) ? 0 : -errno;
+}
+
 int volume_mount(const char *name, bool read_only, char **place)
 {
 	char *options = text("subvol=%s", name);
 	unsigned long flags = MS_NODEV | MS_NOSUID | (read_only ? MS_RDONLY | MS_NOATIME : 0);
-	int err = 0;
+	int err = temporary_place(place);
 
-	mkdir("/run", 0755);
-	mkdir(PLACES, 0700);
-	*place = text(PLACES "/volume.XXXXXX");
-	if (!mkdtemp(*place))
-		err = -errno;
-	else if (mount("/", *place, "cowfs", flags, options)) {
+	if (!err && mount("/", *place, "cowfs", flags, options)) {
 		err = -errno;
 		rmdir(*place);
 	}
