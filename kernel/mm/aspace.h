@@ -169,6 +169,8 @@ struct vma *vma_next(struct vma *v);
  */
 int aspace_map(struct aspace *as, u64 va, u64 len, u64 vmflags, u32 flags, struct file *file,
 	       struct mapping *mapping, const struct vm_ops *ops, u64 pgoff, u64 *out);
+/* Where aspace_map would put a mapping of that length: -ENOMEM. Only for exec, which is alone. */
+int aspace_room(struct aspace *as, u64 len, u64 *at);
 int aspace_unmap(struct aspace *as, u64 va, u64 len);
 int aspace_protect(struct aspace *as, u64 va, u64 len, u32 prot);
 /* mremap(2) without its argument checks that need no area. */

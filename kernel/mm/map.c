@@ -95,6 +95,11 @@ int find_room(struct aspace *as, u64 hint, u64 len, u32 flags, u64 *out)
 	return search(as, USER_MIN, USER_END, len, out);
 }
 
+int aspace_room(struct aspace *as, u64 len, u64 *at)
+{
+	return find_room(as, 0, len, 0, at);
+}
+
 /* --- mapping --- */
 
 int map_area(struct aspace *as, const struct vma *want, struct vma **out)
