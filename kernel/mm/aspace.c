@@ -26,7 +26,7 @@ static struct file *(*file_get_hook)(struct file *f);
 void aspace_init(void)
 {
 	aspace_cache =
-		slab_cache_create("aspace", sizeof(struct aspace), 64, SLAB_ACCOUNT | SLAB_ZERO);
+		slab_cache_create("aspace", sizeof(struct aspace), 0, SLAB_ACCOUNT | SLAB_ZERO);
 	vma_init();
 }
 
@@ -162,7 +162,7 @@ static void fork_layout(struct aspace *to, const struct aspace *from)
 	to->env_end = from->env_end;
 	to->mmap_top = from->mmap_top;
 	to->vdso = from->vdso;
-	__builtin_memcpy(to->auxv, from->auxv, sizeof(to->auxv));
+	to->told = from->told;
 	if (from->exe && file_get_hook)
 		to->exe = file_get_hook(from->exe);
 }

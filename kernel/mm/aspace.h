@@ -111,6 +111,13 @@ struct vma {	/* A: as->lock */
 	struct list mapping_node; /* in mapping->areas; mapping's lock */
 };
 
+/* What exec told a program by its auxiliary vector, if it differs between programs. */
+struct exec_told {
+	u64 phdr, base, entry, random, execfn, platform;
+	u32 phnum, uid, euid, gid, egid;
+	bool secure;
+};
+
 struct aspace {
 	ref_t users, refs;
 	struct rwmutex lock;
@@ -130,10 +137,10 @@ struct aspace {
 	/* Set by exec, read by /proc and brk. */
 	u64 code_start, code_end, data_start, data_end, brk_start, brk;
 	u64 stack_start, arg_start, arg_end, env_start, env_end;
-	u64 mmap_top;	  /* mappings are placed below this, downwards */
-	u64 vdso;	  /* where it is mapped; 0: not */
-	u64 auxv[48];	  /* for /proc/PID/auxv */
-	struct file *exe; /* counted by exec; proc/ clears it */
+	u64 mmap_top;	       /* mappings are placed below this, downwards */
+	u64 vdso;	       /* where it is mapped; 0: not */
+	struct exec_told told; /* for /proc/PID/auxv */
+	struct file *exe;      /* counted by exec; proc/ clears it */
 };
 
 int aspace_create(struct aspace **out);			   /* empty: -ENOMEM */
