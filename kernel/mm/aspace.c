@@ -60,6 +60,7 @@ int aspace_create(struct aspace **out)
 	mmu_copy_kernel_half(as->pml4);
 	as->account = account_get(account);
 	as->table_pages = 1;
+	as->stack_top = USER_STACK_TOP;
 	as->mmap_top = USER_STACK_TOP - (128ul << 20);
 	*out = as;
 	return 0;
@@ -160,6 +161,7 @@ static void fork_layout(struct aspace *to, const struct aspace *from)
 	to->arg_end = from->arg_end;
 	to->env_start = from->env_start;
 	to->env_end = from->env_end;
+	to->stack_top = from->stack_top;
 	to->mmap_top = from->mmap_top;
 	to->vdso = from->vdso;
 	to->told = from->told;

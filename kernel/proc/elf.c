@@ -8,7 +8,8 @@
  * Addresses are the same each time (PLATFORM: translations are kept per virtual
  * address), and those of Linux without randomisation (fs/binfmt_elf.c there):
  *
- *	linked to an address		there; the break follows the last segment
+ *	linked to an address		there; the break follows the last segment. If that is a
+ *					low one, and all there is, the stack is low, too (aspace.h)
  *	position-independent		PIE_BASE; the break follows
  *	its interpreter			right below the mappings' top
  *	position-independent, without	where a mapping of its size goes: a small one beside the
@@ -21,9 +22,10 @@
 #include "mm/slab.h"
 #include "proc/exec.h"
 
-#define PIE_BASE       0x0000555555554000ull /* ELF_ET_DYN_BASE: two thirds of the whole */
-#define PHDR_TABLE_MAX 65536
-#define STACK_MARGIN   (16ull << 20) /* no segment comes closer to the stack */
+#define PIE_BASE	0x0000555555554000ull /* ELF_ET_DYN_BASE: two thirds of the whole */
+#define PHDR_TABLE_MAX	65536
+#define STACK_MARGIN	(16ull << 20) /* no segment comes closer to the stack */
+#define LOW_PROGRAM_END (USER_LOW_END / 2)
 
 struct elf_header {
 	u8 ident[16];
@@ -194,19 +196,19 @@ static void segment_note(struct aspace *as, const struct elf *e, const struct el
 }
 
 /* Not too low, and not where the stack is to grow. */
-static bool elf_fits(const struct elf *e)
+static bool elf_fits(const struct aspace *as, const struct elf *e)
 {
 	u64 low = e->low + e->bias, high = e->high + e->bias;
 
 	return low >= USER_MIN && high <= USER_END &&
-	       (high <= USER_STACK_TOP - STACK_MARGIN || low >= USER_STACK_TOP);
+	       (high <= as->stack_top - STACK_MARGIN || low >= as->stack_top);
 }
 
 static int elf_map(struct aspace *as, struct elf *e, bool program)
 {
 	int err = 0;
 
-	if (!elf_fits(e))
+	if (!elf_fits(as, e))
 		return -ENOMEM;
 	for (unsigned i = 0; i < e->header.phnum && !err; i++) {
 		if (e->phdr[i].type != PT_LOAD || !e->phdr[i].memsz)
@@ -324,6 +326,18 @@ static int program_load(struct exec *x, struct elf *e)
 	x->entry = x->program_entry = e->header.entry + e->bias;
 	x->as->brk_start = x->as->brk = anywhere && !interp ? PIE_BASE : e->high + e->bias;
 	return interp ? interpreter_load(x, interp) : 0;
+}
+
+/* What is wrong with it shows when it is loaded; and a script's interpreter is not known yet. */
+bool elf_is_low(struct exec *x)
+{
+	s64 n = file_read_kernel(x->file, x->buf, sizeof(x->buf), 0);
+	struct elf e = { 0 };
+	bool low = n > 0 && !elf_open(&e, x->file, x->buf, n) && e.header.type == ET_EXEC &&
+		   e.high <= LOW_PROGRAM_END && !elf_find(&e, PT_INTERP);
+
+	elf_close(&e);
+	return low;
 }
 
 int elf_load(struct exec *x)

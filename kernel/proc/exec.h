@@ -67,6 +67,8 @@ unsigned exec_auxv(const struct aspace *as, u64 a[2 * AUXV_MAX]);
 
 /* --- elf.c, script.c: 0, -ENOEXEC (not mine, or malformed), other errors --- */
 int elf_load(struct exec *x);
+/* Is x->file a static program that is linked to low addresses? Uses x->buf. */
+bool elf_is_low(struct exec *x);
 /* x->file becomes the interpreter. */
 int script_load(struct exec *x);
 

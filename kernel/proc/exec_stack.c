@@ -32,11 +32,13 @@
 int exec_stack_create(struct exec *x)
 {
 	u64 room = MIN(rlimit_cur(RLIMIT_STACK) / 4, ARGS_MAX);
+	int err = aspace_map_stack(x->as, elf_is_low(x), STACK_FIRST);
+	u64 top = x->as->stack_top;
 
-	x->sp = USER_STACK_TOP - sizeof(u64); /* Linux leaves a null word at the top */
-	x->lowest = USER_STACK_TOP - MAX(room, ARGS_MIN);
-	x->mapped = USER_STACK_TOP - STACK_FIRST;
-	return aspace_map_stack(x->as, USER_STACK_TOP, STACK_FIRST);
+	x->sp = top - sizeof(u64); /* Linux leaves a null word at the top */
+	x->lowest = top - MAX(room, ARGS_MIN);
+	x->mapped = top - STACK_FIRST;
+	return err;
 }
 
 static int stack_extend(struct exec *x)

@@ -7,6 +7,7 @@
 #include "scratch.h"
 #include <elf.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
 
 #define PIE_BASE  0x555555554000ull /* Linux: ELF_ET_DYN_BASE */
 #define PIE_RANGE (1ull << 30)	    /* it may be randomised there by so much */
@@ -117,6 +118,64 @@ static void linked_to_an_address(void)
 	CHECK(p.heap && p.heap <= p.brk); /* it may be one with what the program has there */
 }
 
+/* Skerry's own: such a program has its stack in the 512 GiB that it lies in, if its limit allows. */
+static void low_stack(void)
+{
+	struct rlimit before, limit;
+
+	if (!on_skerry())
+		SKIP("Linux has all stacks at the end");
+	struct place p = place_of(self);
+	EQ(p.stack / TOP_SPAN, 0);
+	EQ(p.vdso / TOP_SPAN, 0);
+	CHECK(p.vdso > p.stack);
+	OK(getrlimit(RLIMIT_STACK, &before));
+	limit = before;
+	limit.rlim_cur = RLIM_INFINITY;
+	OK(setrlimit(RLIMIT_STACK, &limit));
+	p = place_of(self);
+	EQ(p.stack / TOP_SPAN, 255);
+	EQ(p.vdso / TOP_SPAN, 255);
+	limit.rlim_cur = 64ul << 30; /* the largest for which there is room */
+	OK(setrlimit(RLIMIT_STACK, &limit));
+	p = place_of(self);
+	EQ(p.stack / TOP_SPAN, 0);
+	OK(setrlimit(RLIMIT_STACK, &before));
+}
+
+__attribute__((noinline)) static int deep(int n)
+{
+	volatile char frame[65536];
+
+	frame[0] = n;
+	return n ? deep(n - 1) + frame[0] : frame[0];
+}
+
+static unsigned long map(unsigned long size)
+{
+	void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	CHECK(p != MAP_FAILED);
+	return (unsigned long)p;
+}
+
+/* Mappings leave room for the stack and, the huge ones, for the break. */
+static void mappings(void)
+{
+	unsigned long local, stack = (unsigned long)&local, brk = syscall(SYS_brk, 0);
+	unsigned long small = map(8192), larger = map(1 << 20), huge = map(300ul << 30);
+
+	CHECK(larger < stack - (64 << 20) || larger > stack);
+	CHECK(huge > brk + (64ul << 30));
+	if (on_skerry()) {
+		CHECK(small > stack && small / TOP_SPAN == stack / TOP_SPAN);
+		CHECK(larger < stack && larger / TOP_SPAN == stack / TOP_SPAN);
+		EQ((huge + (300ul << 30) - 1) / TOP_SPAN, 255);
+		CHECK(map(300ul << 30) > TOP_SPAN);
+	}
+	EQ(deep(100), 5050); /* 6.5 of the 8 MiB that are usual */
+}
+
 /* Beside the stack, as Linux has it: in its mmap area; the break far from both. */
 static void static_pie(void)
 {
@@ -135,10 +194,11 @@ static void static_pie(void)
 /* What an idle program has of page tables, in KiB. */
 static void tables(void)
 {
-	if (access("/proc/skerry", F_OK))
+	if (!on_skerry())
 		SKIP("Linux lays them out otherwise");
-	EQ(place_of(self).tables, 28); /* the top; three for the program, three for the stack */
-	EQ(place_of(pie).tables, 16);  /* the top, and three for both */
+	EQ(place_of(self).tables,
+	   24); /* the top and the next; two for the program and the stack each */
+	EQ(place_of(pie).tables, 16); /* the top, and three for both */
 }
 
 /* --- programs made by hand --- */
@@ -209,16 +269,14 @@ static void alignment_and_size(void)
 	CHECK(run_made(0, 4096, 8 << 20) >= 0); /* too large for the place above the stack */
 	EQ(run_made(0, 1ul << 30, 0), 0);
 	EQ(run_made(0, 1ul << 46, 0), 0);
-	if (!access("/proc/skerry", F_OK)) /* Linux sees that when it has to end the process */
+	if (on_skerry()) /* Linux sees that when it has to end the process */
 		EQ(run_made(0, 4096, (1ul << 47) - 8192), -ENOMEM);
 	CHECK(run_made(0, 4096, 1ul << 63) < 0);
 }
 
 static const struct tap_case cases[] = {
-	T(linked_to_an_address),
-	T(static_pie),
-	T(tables),
-	T(alignment_and_size),
+	T(linked_to_an_address), T(low_stack), T(mappings),
+	T(static_pie),		 T(tables),    T(alignment_and_size),
 };
 
 int main(int argc, char **argv)
