@@ -17,7 +17,8 @@ GUEST_TESTS := $(patsubst tests/guest/%.c,$(GUEST_DIR)/%,$(GUEST_SRC)) \
 	$(patsubst tests/guest/%.sh,$(GUEST_DIR)/%.sh,$(GUEST_SH))
 # what the tests read, put beside them
 GUEST_XV6 := $(patsubst tests/xv6/%.c,$(GUEST_DIR)/xv6.%,$(sort $(wildcard tests/xv6/*.c)))
-GUEST_DATA := $(if $(wildcard doc/abi.md),$(GUEST_DIR)/abi.md) $(GUEST_XV6) $(GUEST_DIR)/cases.inc
+GUEST_DATA := $(if $(wildcard doc/abi.md),$(GUEST_DIR)/abi.md) $(GUEST_XV6) $(GUEST_DIR)/cases.inc \
+	$(GUEST_DIR)/exec_place.pie
 
 GUEST_CFLAGS := -O1 -g0 -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-result \
 	-Wno-nonnull -Wno-stringop-overflow -Wno-array-bounds -Wno-stringop-overread -Wno-format-truncation -fno-pie -no-pie -static -Iabi -I.
@@ -44,6 +45,13 @@ $(foreach f,$(GUEST_BOTH),$(eval $(call guest_glibc,$(basename $(notdir $f)),$(b
 
 $(GUEST_DIR)/%.sh: tests/guest/%.sh | $(GUEST_DIR)
 	cp $< $@ && chmod 755 $@
+
+# static and position-independent; musl-gcc's own -static-pie names an interpreter
+HASHES := \#\#\#
+MUSL_CRT := $(dir $(filter %/crtn.o,$(shell musl-gcc -static -x c /dev/null '-$(HASHES)' 2>&1)))
+STATIC_PIE := -static -fPIE -Wl,-pie,--no-dynamic-linker,-z,text -nostartfiles $(MUSL_CRT)rcrt1.o $(MUSL_CRT)crti.o
+$(GUEST_DIR)/%.pie: tests/guest/%.c $(wildcard tests/guest/*.h) | $(GUEST_DIR)
+	musl-gcc $(filter-out -fno-pie -no-pie,$(GUEST_CFLAGS)) $(GUEST_MUSL_CFLAGS) $(STATIC_PIE) -s -o $@ $< $(MUSL_CRT)crtn.o
 
 # written for xv6, compiled as they are
 $(GUEST_DIR)/xv6.%: tests/xv6/%.c build/xv6/libxv6.a tools/xv6-cc $(wildcard user/xv6/include/*.h user/xv6/include/*/*.h) | $(GUEST_DIR)

@@ -22,12 +22,15 @@ $(BUILD)/tests/bench/%: tests/bench/%.c tests/bench/measure.h $(USER_LIB)
 	$(USER_CC) $(filter-out -MMD -MP,$(USER_CFLAGS)) $(USER_LDFLAGS) -s -o $@ $< $(USER_LIB)
 
 .PHONY: bench
-bench: kernel $(BUILD)/host/mkcpio $(BUILD)/tests/bench/container $(BUILD)/tests/bench/files host ## measure against Linux, write doc/performance.md
+bench: kernel $(BUILD)/host/mkcpio $(BUILD)/bench/pause-pie $(BUILD)/tests/bench/container $(BUILD)/tests/bench/files host ## measure against Linux, write doc/performance.md
 	@tools/bench $(BENCH)
 
 $(BUILD)/bench/%: bench/%.c
 	@mkdir -p $(@D)
 	musl-gcc -static -O2 -s -o $@ $<
+$(BUILD)/bench/%-pie: bench/%.c
+	@mkdir -p $(@D)
+	musl-gcc -O2 $(STATIC_PIE) -s -o $@ $< $(MUSL_CRT)crtn.o
 
 .PHONY: bench-containers
 bench-containers: all $(BUILD)/tests/bench/container $(BUILD)/bench/pause $(BUILD)/bench/true ## how many containers there can be, and what one costs

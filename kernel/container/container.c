@@ -87,6 +87,7 @@ void container_put(struct container *c)
 	usermap_put(c->usermap_before);
 	filter_destroy(&c->filter);
 	output_log_destroy(&c->log);
+	event_log_destroy(&c->events);
 	kfree(c->root_text);
 	rcu_call(&c->rcu, container_free);
 	container_put(parent);

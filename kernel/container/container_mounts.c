@@ -2,20 +2,25 @@
 /*
  * container_mounts.c - what a container's processes find mounted: its root (a directory, a clone of
  * an image, of a kept volume or of the caller's view) and, where the root has a directory for it,
- * /proc, /dev, /dev/shm and /sys.
+ * /proc, /dev, /dev/shm and /sys: these when somebody first gets there (fs/mount_late.c).
  */
 #include "container/internal.h"
 
 /* What stands in every container: fresh instances, on directories that its root has. */
+static const struct mount_late shm = {
+	/* its memory is the container's */
+	.type = "tmpfs",
+	.options = "mode=1777",
+	.flags = MS_NOSUID | MS_NODEV,
+	.name = "shm",
+};
 static const struct {
-	const char *where, *type, *options;
-	u32 flags;
+	const char *where;
+	struct mount_late what;
 } standard_mounts[] = {
-	{ "/proc", "proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
-	{ "/dev", "devtmpfs", NULL, MS_NOSUID },
-	{ "/dev/shm", "tmpfs", "mode=1777",
-	  MS_NOSUID | MS_NODEV }, /* its memory is the container's */
-	{ "/sys", "sysfs", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
+	{ "/proc", { .type = "proc", .flags = MS_NOSUID | MS_NODEV | MS_NOEXEC } },
+	{ "/dev", { .type = "devtmpfs", .flags = MS_NOSUID, .inner = &shm } },
+	{ "/sys", { .type = "sysfs", .flags = MS_NOSUID | MS_NODEV | MS_NOEXEC } },
 };
 
 static int mount_standard(struct mount_table *t)
@@ -26,8 +31,7 @@ static int mount_standard(struct mount_table *t)
 
 		if (mount_table_lookup(t, standard_mounts[i].where, &where))
 			continue; /* the root has no such directory */
-		err = mount_at(t, &where, standard_mounts[i].type, standard_mounts[i].type,
-			       standard_mounts[i].flags, standard_mounts[i].options);
+		err = mount_late(t, &where, &standard_mounts[i].what);
 		path_put(where);
 		if (err)
 			return err;

@@ -20,6 +20,7 @@
 #include "core/time.h"
 #include "fs/pseudo.h"
 #include "lib/string.h"
+#include "mm/slab.h"
 
 #define EVENTS_HOST 512
 #define SAME_WITHIN NSEC_PER_SEC
@@ -37,8 +38,14 @@ void event_log_init(struct event_log *l)
 {
 	spin_init(&l->lock, RANK_NOTIFY);
 	waitq_init(&l->changed);
-	l->ring = l->kept;
-	l->size = EVENTS_KEPT;
+	l->ring = l->first;
+	l->size = EVENTS_FIRST;
+}
+
+void event_log_destroy(struct event_log *l)
+{
+	if (l->ring != l->first)
+		kfree(l->ring);
 }
 
 /* --- writing --- */
@@ -50,11 +57,27 @@ static bool event_repeats(const struct event *last, const struct event *e)
 	       last->repeated < UINT16_MAX;
 }
 
+/* From the first few to as many as are kept; without memory for it the few remain. E. */
+static void log_grow(struct event_log *l)
+{
+	struct event *ring = kmalloc(EVENTS_KEPT * sizeof(*ring), KM_ACCOUNT);
+
+	if (!ring)
+		return;
+	l->lost = l->count - l->size;
+	for (u64 n = l->lost; n < l->count; n++)
+		ring[n % EVENTS_KEPT] = l->ring[n % l->size];
+	l->ring = ring;
+	l->size = EVENTS_KEPT;
+}
+
 static void log_add(struct event_log *l, const struct event *e)
 {
 	struct event *last;
 
 	spin_lock(&l->lock);
+	if (l->size == EVENTS_FIRST && l->count >= EVENTS_FIRST)
+		log_grow(l);
 	last = l->count ? &l->ring[(l->count - 1) % l->size] : NULL;
 	if (last && event_repeats(last, e))
 		last->repeated++;
@@ -154,6 +177,7 @@ int event_show(void *object, struct text *t)
 
 		spin_lock(&l->lock);
 		count = l->count;
+		at = MAX(at, l->lost);
 		at = MAX(at, count > l->size ? count - l->size : 0);
 		if (at < count)
 			e = l->ring[at % l->size];

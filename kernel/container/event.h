@@ -31,18 +31,21 @@ struct event {
 	u16 repeated; /* so many more of these followed at once */
 };
 
-#define EVENTS_KEPT 16
+#define EVENTS_FIRST 4 /* of a container in which little has happened yet */
+#define EVENTS_KEPT  16
 struct event_log {
 	spinlock_t lock;    /* E; RANK_NOTIFY */
-	u32 size;	    /* of ring; constant */
-	struct event *ring; /* E */
+	u32 size;	    /* E: of ring */
+	struct event *ring; /* E: first, or from kmalloc; the host's: its own */
 	u64 count;	    /* E: events so far */
+	u64 lost;	    /* E: how many of them were pushed out of `first` */
 	struct waitq changed;
-	struct event kept[EVENTS_KEPT];
+	struct event first[EVENTS_FIRST];
 };
 
 void event_log_init(struct event_log *l);
-void event_init(struct container *host); /* the host keeps more; hears of refusals */
+void event_log_destroy(struct event_log *l); /* nobody writes to it any more */
+void event_init(struct container *host);     /* the host keeps more; hears of refusals */
 void event_add(struct container *c, enum event_kind kind, s64 value);
 /* c, whose lock is held, goes from one state to another. */
 void event_state(struct container *c, enum container_state from, enum container_state to);

@@ -8,6 +8,15 @@
 
 #include "fs/vfs.h"
 
+/* What a container has mounted from the start, but is made when somebody gets there: mount_late.c. */
+struct mount_late {
+	const char *type, *options;
+	u32 flags;
+	const char *name;		/* of the directory in the outer one, for `inner` */
+	const struct mount_late *inner; /* stands in it; NULL: nothing */
+};
+#define MOUNT_LATE_MAX 3
+
 struct mount_table { /* an aspect of struct container: c->mounts */
 	ref_t refs;
 	struct mutex lock;  /* M; RANK_MOUNT */
@@ -18,6 +27,12 @@ struct mount_table { /* an aspect of struct container: c->mounts */
 	u32 count;	/* M */
 	u64 generation; /* changes wake pollers of /proc/mounts */
 	struct waitq changed;
+	struct late_place {
+		struct dentry *where; /* M: a directory of the root mount, counted; NULL: free */
+		const struct mount_late *what;
+	} late[MOUNT_LATE_MAX];
+	bool any_late; /* there are such places, or were; constant once somebody is in it */
+	u32 late_uid, late_gid; /* M: who owns their roots */
 };
 
 struct fs_context {
@@ -75,6 +90,10 @@ int mount_table_set_root_volume(struct mount_table *t, struct fs_context *of, co
 /* Mounts a new instance of a filesystem at a path inside t, which need not be current's. */
 int mount_at(struct mount_table *t, const struct path *where, const char *type, const char *source,
 	     u32 flags, const char *data);
+/* The same, at once or when somebody gets there. Nobody stands in t yet. `what` is constant. */
+int mount_late(struct mount_table *t, const struct path *where, const struct mount_late *what);
+/* All that t has, before they are listed: -ENOMEM. */
+int mount_late_make_all(struct mount_table *t);
 /* Looks a path up inside t as its root would (for setting up a container). */
 /* As a bind mount by somebody outside: what `flags` (MS_RDONLY) forbids stays forbidden inside. */
 int mount_bind_into(struct mount_table *t, const struct path *from, const struct path *where,

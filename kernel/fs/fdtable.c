@@ -22,12 +22,13 @@
 
 #define FD_COPY_WORDS 64 /* of 64 descriptors, between two resched_point()s */
 #define FD_CLOSE_STEP 8
-#define FD_ARRAY_MIN  64
-#define FD_MAX	      (1u << 20) /* Linux's fs.nr_open */
+/* The first array, with its bitmaps, fits into 256 bytes; the next has 64, then they double. */
+#define FD_ARRAY_FIRST 20
+#define FD_MAX	       (1u << 20) /* Linux's fs.nr_open */
 
 static struct fd_array *fd_array_alloc(u32 size)
 {
-	u32 words = size / 64, full_words = DIV_ROUND_UP(words, 64);
+	u32 words = BITMAP_WORDS(size), full_words = BITMAP_WORDS(words);
 	struct fd_array *a;
 
 	a = kmalloc(sizeof(*a) + size * sizeof(struct file *) + (2 * words + full_words) * 8,
@@ -69,7 +70,7 @@ int fd_table_create(struct fd_table **out)
 
 	if (!t)
 		return -ENOMEM;
-	t->array = fd_array_alloc(FD_ARRAY_MIN);
+	t->array = fd_array_alloc(FD_ARRAY_FIRST);
 	if (!t->array) {
 		kfree(t);
 		return -ENOMEM;
@@ -86,17 +87,18 @@ struct fd_table *fd_table_get(struct fd_table *t)
 	return t;
 }
 
+/* One more than the highest descriptor; 0: there is none. */
 static u32 fd_array_end(const struct fd_array *a)
 {
-	for (u32 w = a->size / 64; w-- > 0;)
+	for (u32 w = BITMAP_WORDS(a->size); w-- > 0;)
 		if (a->used[w])
-			return w * 64 + 64;
-	return FD_ARRAY_MIN;
+			return w * 64 + 64 - __builtin_clzll(a->used[w]);
+	return 0;
 }
 
 static u32 fd_array_size_for(u32 fds)
 {
-	u32 size = FD_ARRAY_MIN;
+	u32 size = fds <= FD_ARRAY_FIRST ? FD_ARRAY_FIRST : 64;
 
 	while (size < fds)
 		size *= 2;
@@ -147,7 +149,7 @@ int fd_table_copy(struct fd_table *from, struct fd_table **out)
 	struct fd_array *bigger = NULL;
 	struct fd_table *t;
 	bool locked;
-	u32 end;
+	u32 end, words;
 	int err = fd_table_create(&t);
 
 	if (err)
@@ -166,14 +168,15 @@ int fd_table_copy(struct fd_table *from, struct fd_table **out)
 		kfree(t->array);
 		t->array = bigger;
 	}
+	words = BITMAP_WORDS(end);
 	/* A large table in steps: a million descriptors must not keep the CPU. It never shrinks. */
-	for (u32 w = 0; w < end / 64; w += FD_COPY_WORDS) {
+	for (u32 w = 0; w < words; w += FD_COPY_WORDS) {
 		if (w) {
 			fd_unlock(from, locked);
 			resched_point();
 			locked = fd_lock(from);
 		}
-		fd_array_copy(t, from->array, w, MIN(w + FD_COPY_WORDS, end / 64));
+		fd_array_copy(t, from->array, w, MIN(w + FD_COPY_WORDS, words));
 	}
 	fd_unlock(from, locked);
 	t->lowest_hint = 0;
@@ -193,7 +196,7 @@ static void fd_table_close_all(struct fd_table *t)
 	struct fd_array *a = t->array;
 	u32 count = 0;
 
-	for (u32 w = 0; w < a->size / 64; w++)
+	for (u32 w = 0; w < BITMAP_WORDS(a->size); w++)
 		for (u64 bits = a->used[w]; bits; bits &= bits - 1) {
 			struct file *f = a->file[w * 64 + __builtin_ctzll(bits)];
 
@@ -236,7 +239,7 @@ void fd_close_on_exec(void)
 	struct fd_array *a = current->files->array;
 	u32 count = 0;
 
-	for (u32 w = 0; w < a->size / 64; w++)
+	for (u32 w = 0; w < BITMAP_WORDS(a->size); w++)
 		for (u64 bits = a->cloexec[w] & a->used[w]; bits; bits &= bits - 1) {
 			fd_close(w * 64 + __builtin_ctzll(bits));
 			close_pause(++count);
@@ -325,7 +328,7 @@ bool fd_table_next(struct fd_table *t, u32 *fd, struct file **out)
 static u32 fd_find_free(struct fd_table *t, u32 from)
 {
 	struct fd_array *a = t->array;
-	u32 words = a->size / 64, w;
+	u32 words = BITMAP_WORDS(a->size), w;
 	u64 free;
 
 	from = MAX(from, t->lowest_hint);
@@ -355,11 +358,11 @@ static int fd_table_grow(struct fd_table *t, u32 fd, bool locked)
 		kfree(a);
 		return 0;
 	}
-	words = old->size / 64;
+	words = BITMAP_WORDS(old->size);
 	memcpy(a->file, old->file, old->size * sizeof(struct file *));
 	memcpy(a->used, old->used, words * 8);
 	memcpy(a->cloexec, old->cloexec, words * 8);
-	memcpy(a->full, old->full, DIV_ROUND_UP(words, 64) * 8);
+	memcpy(a->full, old->full, BITMAP_WORDS(words) * 8);
 	rcu_assign(t->array, a);
 	rcu_call(&old->rcu, fd_array_free_rcu);
 	return 0;

@@ -107,18 +107,20 @@ struct walk {
 	u32 flags; /* LOOKUP_* */
 	u32 last_len;
 	u64 last_hash;
-	const char *last;      /* the component not yet walked */
-	const char *rest;      /* the string being read */
-	struct path root;      /* not counted: fs->root cannot go away during a call... */
-	struct path root_hold; /* ... except when the context is shared: then this holds it */
-	u64 table_id;
-	struct fd_ref dir; /* the directory descriptor */
+	const char *last;	    /* the component not yet walked */
+	const char *rest;	    /* the string being read */
+	struct path root;	    /* not counted: fs->root cannot go away during a call... */
+	struct path root_hold;	    /* ... except when the context is shared: then this holds it */
+	struct mount_table *mounts; /* it stays in; as w->root */
+	struct fd_ref dir;	    /* the directory descriptor */
 	struct {
 		const char *rest;
 		char *text; /* a copy to free, or NULL */
 	} stack[SYMLINK_LIMIT];
 };
 
+/* For a walk that stands on d, of t's root mount: 1, something stands there now; 0; -ENOMEM. */
+int mount_late_make(struct mount_table *t, struct dentry *d);
 /*
  * walk_begin; walk_parent (all but the last component); then walk_last, which
  * says 1 if it met a link that it now stands before: go on with walk_parent.

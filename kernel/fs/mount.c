@@ -30,6 +30,7 @@ static struct slab_cache *mount_cache;
 static struct hlist mount_hash[1 << MOUNT_HASH_BITS];
 static spinlock_t mount_hash_lock = SPINLOCK_INIT(RANK_SUPERBLOCK);
 static u32 next_mount_id; /* atomic */
+static struct slab_cache *table_cache;
 static u64 next_table_id; /* atomic */
 
 static struct hlist *mount_bucket(const struct mount *m, const struct dentry *d)
@@ -118,7 +119,7 @@ int mount_create(struct superblock *sb, struct dentry *root, u32 flags, const ch
 
 int mount_table_create(struct owner *owner, struct mount_table **out)
 {
-	struct mount_table *t = kmalloc(sizeof(*t), KM_ZERO | KM_ACCOUNT);
+	struct mount_table *t = slab_alloc(table_cache);
 
 	if (!t)
 		return -ENOMEM;
@@ -142,6 +143,13 @@ void mount_table_changed(struct mount_table *t)
 {
 	t->generation++;
 	waitq_wake_all(&t->changed, 0);
+}
+
+void mountpoint_count(struct dentry *d, int n)
+{
+	spin_lock(&mount_hash_lock);
+	WRITE_ONCE(d->mounted, d->mounted + n);
+	spin_unlock(&mount_hash_lock);
 }
 
 /* Puts m (whose reference passes) into t, on `where`, or as its root. t->lock is held. */
@@ -231,8 +239,9 @@ void mount_table_put(struct mount_table *t)
 	if (t->root)
 		mount_detach_tree(t->root, &dead);
 	mutex_unlock(&t->lock);
+	mount_late_forget(t);
 	mounts_put(&dead);
-	kfree(t);
+	slab_free(table_cache, t);
 }
 
 int mount_table_set_root_mount(struct mount_table *t, struct mount *m)
@@ -373,7 +382,7 @@ int mount_place(struct mount_table *t, struct mount *m, const struct path *where
 	return 0;
 }
 
-static const struct fs_type *fs_type_find(const char *name)
+const struct fs_type *fs_type_find(const char *name)
 {
 	for (unsigned i = 0; fs_types[i]; i++)
 		if (!strcmp(fs_types[i]->name, name))
@@ -486,8 +495,9 @@ int mount_bind(struct mount_table *t, const struct path *from, const struct path
 	struct path top = mount_topmost(where);
 	struct list dead = LIST_INIT(dead);
 	struct mount *m;
-	int err = mount_clone(from->mount, from->dentry, &m);
+	int err = recursive ? mount_late_make_all(t) : 0;
 
+	err = err ? err : mount_clone(from->mount, from->dentry, &m);
 	if (err)
 		return err;
 	err = mountpoint_lock(t, &top, S_ISDIR(from->dentry->inode->mode));
@@ -629,6 +639,8 @@ void mount_init(void)
 	int err;
 
 	mount_cache = slab_cache_create("mount", sizeof(struct mount), 0, SLAB_ACCOUNT | SLAB_ZERO);
+	table_cache = slab_cache_create("mount_table", sizeof(struct mount_table), 0,
+					SLAB_ACCOUNT | SLAB_ZERO);
 	anon_mount_create();
 	err = mount_table_create(&owner_host, &host_mounts);
 	err = err ? err

@@ -38,6 +38,9 @@ struct mount *mount_next(struct mount *m, struct mount *top);
 void mount_attach(struct mount_table *t, struct mount *m, struct mount *parent,
 		  struct dentry *mountpoint);
 void mount_table_changed(struct mount_table *t); /* t->lock held */
+const struct fs_type *fs_type_find(const char *name);
+void mountpoint_count(struct dentry *d, int n); /* n more (fewer) stand on d */
+void mount_late_forget(struct mount_table *t);	/* the end of t */
 int mount_bind(struct mount_table *t, const struct path *from, const struct path *where,
 	       bool recursive);
 int mount_move(struct mount_table *t, const struct path *from, const struct path *where);

@@ -35,6 +35,10 @@ int mount_table_set_usermap(struct mount_table *t, struct usermap *old, struct u
 	list_for_each (m, &t->mounts, table_node)
 		if (m->of_root && m->usermap != old)
 			err = -EPERM;
+	if (!err) {
+		t->late_uid = usermap_root_uid(map);
+		t->late_gid = usermap_root_gid(map);
+	}
 	list_for_each (m, &t->mounts, table_node) {
 		if (err)
 			break;

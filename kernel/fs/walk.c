@@ -138,7 +138,7 @@ static int walk_begin_at(struct walk *w, int dirfd, bool empty)
 	f = w->dir.file;
 	if (!S_ISDIR(f->inode->mode) && !empty)
 		return -ENOTDIR;
-	if (f->path.mount->table_id != w->table_id && !empty)
+	if (f->path.mount->table_id != w->mounts->id && !empty)
 		return -EXDEV;
 	walk_stand_on(w, f->path);
 	w->inode = f->inode;
@@ -159,7 +159,7 @@ int walk_begin_from(struct walk *w, struct fs_context *fs, int dirfd, const char
 	w->rest = name;
 	w->root_hold.dentry = NULL;
 	w->dir.file = NULL;
-	w->table_id = fs->mounts->id;
+	w->mounts = fs->mounts;
 	if (rcu)
 		rcu_read_lock();
 	context_read(fs, &w->root, &cwd);
@@ -198,8 +198,18 @@ static int walk_may_search(struct walk *w)
 	return inode_permission_by_mode(w->path.mount->usermap, i, MAY_EXEC);
 }
 
+/* There is no mount here. 1: there is now, one that had waited for the first to come; 0; -ENOMEM. */
+static int walk_late_mount(struct walk *w)
+{
+	struct mount_table *t = w->mounts;
+
+	if (likely(!t->any_late || w->path.mount != t->root))
+		return 0;
+	return w->rcu ? -ECHILD : mount_late_make(t, w->path.dentry);
+}
+
 /* If something is mounted on where it stands, goes there; through several. */
-static inline void walk_cross_mounts(struct walk *w)
+static inline int walk_cross_mounts(struct walk *w)
 {
 	struct mount *m;
 
@@ -211,14 +221,19 @@ static inline void walk_cross_mounts(struct walk *w)
 			m = NULL;
 		if (!w->rcu)
 			rcu_read_unlock();
-		if (!m)
-			break;
+		if (unlikely(!m)) {
+			int late = walk_late_mount(w);
+			if (late <= 0)
+				return late;
+			continue;
+		}
 		if (!w->rcu) {
 			path_put(w->path);
 			dentry_get(m->root);
 		}
 		walk_stand(w, (struct path){ m, m->root });
 	}
+	return 0;
 }
 
 static bool walk_at(const struct walk *w, const struct path *p)
@@ -297,8 +312,7 @@ static int walk_up(struct walk *w)
 		if (!walk_leave_mount(w))
 			break;
 	}
-	walk_cross_mounts(w);
-	return 0;
+	return walk_cross_mounts(w);
 }
 
 /* Steps to the child w->last in the cache, without counting. */
@@ -350,9 +364,7 @@ static int walk_child(struct walk *w)
 			walk_stand(w, (struct path){ w->path.mount, d });
 		}
 	}
-	if (!err)
-		walk_cross_mounts(w);
-	return err;
+	return err ? err : walk_cross_mounts(w);
 }
 
 /* --- symbolic links --- */
@@ -393,7 +405,7 @@ static int walk_follow_magic(struct walk *w)
 		return err;
 	mode = p.dentry->inode ? p.dentry->inode->mode : 0;
 	/* A file of another container's tree that was inherited may be used, not opened anew. */
-	if (p.mount->table_id != w->table_id && p.mount != anon_mount && !S_ISCHR(mode) &&
+	if (p.mount->table_id != w->mounts->id && p.mount != anon_mount && !S_ISCHR(mode) &&
 	    !S_ISFIFO(mode)) {
 		path_put(p);
 		return -EXDEV;

@@ -5,7 +5,10 @@
  * A node at `shift` s has 64 slots, each for 2^s indexes: slots of nodes with
  * shift 0 hold entries, the others nodes. The root pointer says by its bit 0
  * what it is, and a node knows its own shift, so that a reader without a lock
- * needs one load to have a consistent idea of the tree's height.
+ * needs one load to have a consistent idea of the tree's height. A tree with
+ * nothing beyond index 7 has a small root, with 8 slots: most trees are the pids
+ * of a small container or the pages of a small file. A full one takes its place
+ * at the first larger index, until the last such index is gone.
  *
  * Invariants: (1) a node has at least one used slot, and `used` counts them;
  * (2) the root node has something beyond slot 0, else it would not be there;
@@ -23,32 +26,46 @@
 #define RADIX_BITS   6
 #define RADIX_WAYS   64u
 #define RADIX_LEVELS 11 /* 6 * 11 >= 64 */
+#define SMALL_WAYS   8u
 
 struct radix_node {
 	u32 shift;
-	u32 used;
+	u16 used;
+	u16 ways; /* RADIX_WAYS; or SMALL_WAYS: a root, with shift 0 */
 	struct rcu_head rcu;
-	void *slot[RADIX_WAYS];
+	void *slot[];
 };
 
-static struct slab_cache *node_cache;
+static struct slab_cache *node_cache, *small_cache;
 
-static struct radix_node *node_alloc(unsigned shift)
+static size_t node_size(unsigned ways)
+{
+	return sizeof(struct radix_node) + ways * sizeof(void *);
+}
+
+static struct radix_node *node_alloc(unsigned shift, unsigned ways)
 {
 	struct radix_node *n;
 
-	if (unlikely(!node_cache)) /* the first insert of all happens at boot, on one CPU */
-		node_cache = slab_cache_create("radix_node", sizeof(struct radix_node), 0,
+	if (unlikely(!node_cache)) { /* the first insert of all happens at boot, on one CPU */
+		small_cache = slab_cache_create("radix_small", node_size(SMALL_WAYS), 0,
+						SLAB_ACCOUNT | SLAB_ZERO);
+		node_cache = slab_cache_create("radix_node", node_size(RADIX_WAYS), 0,
 					       SLAB_ACCOUNT | SLAB_ZERO);
-	n = slab_alloc(node_cache);
-	if (n)
+	}
+	n = slab_alloc(ways == SMALL_WAYS ? small_cache : node_cache);
+	if (n) {
 		n->shift = shift;
+		n->ways = ways;
+	}
 	return n;
 }
 
 static void node_free_rcu(struct rcu_head *h)
 {
-	slab_free(node_cache, container_of(h, struct radix_node, rcu));
+	struct radix_node *n = container_of(h, struct radix_node, rcu);
+
+	slab_free(n->ways == SMALL_WAYS ? small_cache : node_cache, n);
 }
 
 static void node_free(struct radix_node *n)
@@ -74,7 +91,7 @@ static inline void *from_node(struct radix_node *n)
 /* Does index lie within what n covers? (64 << 60 would overflow: shift 60 covers all.) */
 static inline bool covers(const struct radix_node *n, u64 index)
 {
-	return index >> n->shift < RADIX_WAYS;
+	return index >> n->shift < n->ways;
 }
 
 static inline unsigned slot_of(const struct radix_node *n, u64 index)
@@ -125,29 +142,57 @@ void *radix_get(const struct radix *r, u64 index)
 	return __atomic_load_n(&n->slot[index % RADIX_WAYS], __ATOMIC_CONSUME);
 }
 
-/* Puts new roots on top until the tree covers index: -ENOMEM, the tree is then as good as before.
- */
+/* A new root, above what is there: -ENOMEM. */
+static int radix_put_root(struct radix *r, unsigned shift, unsigned ways)
+{
+	struct radix_node *n = node_alloc(shift, ways);
+
+	if (!n)
+		return -ENOMEM;
+	if (r->root) {
+		n->slot[0] = is_node(r->root) ? to_node(r->root) : r->root;
+		n->used = 1;
+	}
+	__atomic_store_n(&r->root, from_node(n), __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* A full root in the place of the small one, for readers still a while beside it: -ENOMEM. */
+static int radix_grow_small(struct radix *r)
+{
+	struct radix_node *old = to_node(r->root), *n = node_alloc(0, RADIX_WAYS);
+
+	if (!n)
+		return -ENOMEM;
+	memcpy(n->slot, old->slot, sizeof(n->slot[0]) * SMALL_WAYS);
+	n->used = old->used;
+	__atomic_store_n(&r->root, from_node(n), __ATOMIC_RELEASE);
+	node_free(old);
+	return 0;
+}
+
+/* Makes new roots until the tree covers index: -ENOMEM, the tree is then as good as before. */
 static int radix_grow(struct radix *r, u64 index)
 {
-	while (!is_node(r->root) || !covers(to_node(r->root), index)) {
-		struct radix_node *n;
+	int err = 0;
+
+	if (!is_node(r->root) && index < SMALL_WAYS)
+		return radix_put_root(r, 0, SMALL_WAYS);
+	while (!err && (!is_node(r->root) || !covers(to_node(r->root), index))) {
 		unsigned shift = 0;
 
+		if (is_node(r->root) && to_node(r->root)->ways == SMALL_WAYS) {
+			err = radix_grow_small(r);
+			continue;
+		}
 		if (is_node(r->root))
 			shift = to_node(r->root)->shift + RADIX_BITS;
 		else if (!r->root) /* empty: at once as high as needed */
 			while (index >> shift >= RADIX_WAYS)
 				shift += RADIX_BITS;
-		n = node_alloc(shift);
-		if (!n)
-			return -ENOMEM;
-		if (r->root) {
-			n->slot[0] = is_node(r->root) ? to_node(r->root) : r->root;
-			n->used = 1;
-		}
-		__atomic_store_n(&r->root, from_node(n), __ATOMIC_RELEASE);
+		err = radix_put_root(r, shift, RADIX_WAYS);
 	}
-	return 0;
+	return err;
 }
 
 /* Takes away empty nodes on the path to index, and roots with nothing beyond slot 0. */
@@ -192,7 +237,7 @@ static struct radix_node *radix_extend(struct radix *r, u64 index)
 		child = *slot;
 		if (child)
 			continue;
-		child = node_alloc(n->shift - RADIX_BITS);
+		child = node_alloc(n->shift - RADIX_BITS, RADIX_WAYS);
 		if (!child)
 			return NULL;
 		__atomic_store_n(slot, child, __ATOMIC_RELEASE);
@@ -228,6 +273,25 @@ int radix_insert(struct radix *r, u64 index, void *entry)
 	return 0;
 }
 
+/* A small root again if that holds all that is left, and there is memory for it. */
+static void radix_shrink(struct radix *r)
+{
+	struct radix_node *old = to_node(r->root), *n;
+	unsigned low = 0;
+
+	for (unsigned i = 0; i < SMALL_WAYS; i++)
+		low += !!old->slot[i];
+	if (low != old->used)
+		return;
+	n = node_alloc(0, SMALL_WAYS);
+	if (!n)
+		return;
+	memcpy(n->slot, old->slot, sizeof(n->slot[0]) * SMALL_WAYS);
+	n->used = old->used;
+	__atomic_store_n(&r->root, from_node(n), __ATOMIC_RELEASE);
+	node_free(old);
+}
+
 void *radix_remove(struct radix *r, u64 index)
 {
 	void **place = radix_place(r, index), *old;
@@ -242,8 +306,12 @@ void *radix_remove(struct radix *r, u64 index)
 		return old;
 	leaf = container_of(place - index % RADIX_WAYS, struct radix_node, slot[0]);
 	leaf->used--;
+	if (leaf->used > SMALL_WAYS)
+		return old;
 	if (leaf->used <= 1) /* else neither the leaf nor a root above it can go */
 		radix_trim(r, index);
+	if (is_node(r->root) && !to_node(r->root)->shift && to_node(r->root)->ways != SMALL_WAYS)
+		radix_shrink(r);
 	return old;
 }
 
@@ -268,7 +336,7 @@ static void *radix_step(struct radix_node *n, u64 *index)
 		unsigned i = slot_of(n, *index);
 		void *p = __atomic_load_n(&n->slot[i], __ATOMIC_CONSUME);
 
-		while (!p && ++i < RADIX_WAYS)
+		while (!p && ++i < n->ways)
 			p = __atomic_load_n(&n->slot[i], __ATOMIC_CONSUME);
 		if (i !=
 		    slot_of(n, *index)) /* the start of slot i, or of the next node (wraps to 0) */
@@ -332,8 +400,8 @@ u64 radix_next_free(const struct radix *r, u64 from, u64 to)
 			continue;
 		}
 		leaf = container_of(place - from % RADIX_WAYS, struct radix_node, slot[0]);
-		if (leaf->used == RADIX_WAYS) /* full leaves are skipped */
-			from = (from / RADIX_WAYS + 1) * RADIX_WAYS;
+		if (leaf->used == leaf->ways) /* full leaves are skipped */
+			from = (from / leaf->ways + 1) * leaf->ways;
 		else
 			from++;
 	}

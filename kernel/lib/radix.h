@@ -2,10 +2,11 @@
 /*
  * radix.h - a radix tree from u64 to pointer, 64 ways a level, as deep as its
  * largest index needs; a tree with nothing but an entry at index 0 needs no node
- * at all. Entries are pointers to something aligned (bit 0 is clear). Writers
- * hold the owner's lock; radix_get() and radix_next() may also run under RCU
- * alone (nodes are freed after a grace period). Used for the page cache,
- * descriptors of ids, and pid tables: idmap_* adds "lowest free index".
+ * at all, one with nothing beyond index 7 a small one. Entries are pointers to
+ * something aligned (bit 0 is clear). Writers hold the owner's lock; radix_get()
+ * and radix_next() may also run under RCU alone (nodes are freed after a grace
+ * period). Used for the page cache, descriptors of ids, and pid tables: idmap_*
+ * adds "lowest free index".
  */
 #ifndef LIB_RADIX_H
 #define LIB_RADIX_H

@@ -26,7 +26,7 @@ static struct file *(*file_get_hook)(struct file *f);
 void aspace_init(void)
 {
 	aspace_cache =
-		slab_cache_create("aspace", sizeof(struct aspace), 64, SLAB_ACCOUNT | SLAB_ZERO);
+		slab_cache_create("aspace", sizeof(struct aspace), 0, SLAB_ACCOUNT | SLAB_ZERO);
 	vma_init();
 }
 
@@ -59,6 +59,7 @@ int aspace_create(struct aspace **out)
 	mmu_copy_kernel_half(as->pml4);
 	as->account = account_get(account);
 	as->table_pages = 1;
+	as->stack_top = USER_STACK_TOP;
 	as->mmap_top = USER_STACK_TOP - (128ul << 20);
 	*out = as;
 	return 0;
@@ -159,9 +160,10 @@ static void fork_layout(struct aspace *to, const struct aspace *from)
 	to->arg_end = from->arg_end;
 	to->env_start = from->env_start;
 	to->env_end = from->env_end;
+	to->stack_top = from->stack_top;
 	to->mmap_top = from->mmap_top;
 	to->vdso = from->vdso;
-	__builtin_memcpy(to->auxv, from->auxv, sizeof(to->auxv));
+	to->told = from->told;
 	if (from->exe && file_get_hook)
 		to->exe = file_get_hook(from->exe);
 }

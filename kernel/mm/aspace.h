@@ -71,10 +71,18 @@ struct vma;
  * The layout. The initial stack begins here, so that the stack, the vDSO and the
  * first small mappings (which go between here and USER_END) share one page
  * table; larger mappings go below the room that the stack may grow into.
+ *
+ * A static program that is linked to a low address has all that at the end of the
+ * first 512 GiB instead, which it shares with the program: they need one table of
+ * the third level, not two. Its break may still grow to hundreds of GiB, and huge
+ * mappings (LARGE_MAPPING) leave that room alone.
  */
-#define USER_STACK_TOP 0x00007fffffef0000ull
-#define USER_MIN       0x10000ull /* vm.mmap_min_addr: no mapping below */
-#define MAP_COUNT_MAX  65530	  /* vm.max_map_count */
+#define USER_STACK_TOP	 0x00007fffffef0000ull
+#define USER_ABOVE_STACK (USER_END - USER_STACK_TOP)
+#define USER_LOW_END	 (1ull << 39) /* what one entry of the top table covers */
+#define USER_LOW_TOP	 (USER_LOW_END - PAGE_SIZE - USER_ABOVE_STACK)
+#define USER_MIN	 0x10000ull /* vm.mmap_min_addr: no mapping below */
+#define MAP_COUNT_MAX	 65530	    /* vm.max_map_count */
 
 /*
  * What is behind an area that is not anonymous. fault() gives the page at pgoff
@@ -111,6 +119,13 @@ struct vma {	/* A: as->lock */
 	struct list mapping_node; /* in mapping->areas; mapping's lock */
 };
 
+/* What exec told a program by its auxiliary vector, if it differs between programs. */
+struct exec_told {
+	u64 phdr, base, entry, random, execfn, platform;
+	u32 phnum, uid, euid, gid, egid;
+	bool secure;
+};
+
 struct aspace {
 	ref_t users, refs;
 	struct rwmutex lock;
@@ -130,10 +145,11 @@ struct aspace {
 	/* Set by exec, read by /proc and brk. */
 	u64 code_start, code_end, data_start, data_end, brk_start, brk;
 	u64 stack_start, arg_start, arg_end, env_start, env_end;
-	u64 mmap_top;	  /* mappings are placed below this, downwards */
-	u64 vdso;	  /* where it is mapped; 0: not */
-	u64 auxv[48];	  /* for /proc/PID/auxv */
-	struct file *exe; /* counted by exec; proc/ clears it */
+	u64 stack_top;	       /* USER_STACK_TOP or USER_LOW_TOP; small mappings are placed above */
+	u64 mmap_top;	       /* other mappings are placed below this, downwards */
+	u64 vdso;	       /* where it is mapped; 0: not */
+	struct exec_told told; /* for /proc/PID/auxv */
+	struct file *exe;      /* counted by exec; proc/ clears it */
 };
 
 int aspace_create(struct aspace **out);			   /* empty: -ENOMEM */
@@ -169,12 +185,14 @@ struct vma *vma_next(struct vma *v);
  */
 int aspace_map(struct aspace *as, u64 va, u64 len, u64 vmflags, u32 flags, struct file *file,
 	       struct mapping *mapping, const struct vm_ops *ops, u64 pgoff, u64 *out);
+/* Where aspace_map would put a mapping of that length: -ENOMEM. Only for exec, which is alone. */
+int aspace_room(struct aspace *as, u64 len, u64 *at);
 int aspace_unmap(struct aspace *as, u64 va, u64 len);
 int aspace_protect(struct aspace *as, u64 va, u64 len, u32 prot);
 /* mremap(2) without its argument checks that need no area. */
 int aspace_remap(struct aspace *as, u64 old, u64 old_len, u64 len, u32 flags, u64 to, u64 *out);
-/* exec: the stack area, growing down, at `top` (USER_STACK_TOP); also decides as->mmap_top. */
-int aspace_map_stack(struct aspace *as, u64 top, u64 size);
+/* exec: the stack area, growing down; decides the layout. low: if the stack's limit allows that. */
+int aspace_map_stack(struct aspace *as, bool low, u64 size);
 int aspace_map_vdso(struct aspace *as); /* sets as->vdso */
 /* The bits VM_READ.. of PROT_*, VM_MAY* left out. */
 static inline u64 vm_prot_flags(u32 prot)

@@ -6,9 +6,9 @@
  * Each operation first checks limits and splits areas at its borders (which may
  * fail, and leaves an equivalent address space if it does), and then commits.
  *
- * Where a mapping goes without an address: small ones between the stack and
- * USER_END, so that a small process needs one page table there; others below
- * as->mmap_top, downwards; and anywhere if there is no room.
+ * Where a mapping goes without an address: small ones right above the stack, so
+ * that a small process needs one page table there; others below as->mmap_top,
+ * downwards; and anywhere if there is no room, the highest place first.
  */
 #include "arch/x86/arch.h"
 #include "core/cred.h"
@@ -19,6 +19,7 @@
 #include "mm/internal.h"
 
 #define SMALL_MAPPING (256ul << 10) /* goes above the stack */
+#define LARGE_MAPPING (1ul << 30)   /* goes as high as possible if the stack is low */
 #define LOW_START     0x40000000ull /* MAP_32BIT: as Linux, the second GiB */
 #define LOW_END	      0x80000000ull
 #define ZAP_STEP      (16ul << 20) /* between two resched_point()s */
@@ -26,6 +27,7 @@
 /* The stack gets this much room at least, whatever RLIMIT_STACK says (as Linux). */
 #define STACK_ROOM_MIN (128ul << 20)
 #define STACK_ROOM_MAX (USER_END / 6 * 5)
+#define STACK_ROOM_LOW (USER_LOW_END / 8) /* who wants more has it at USER_STACK_TOP */
 
 /* --- limits --- */
 
@@ -88,11 +90,18 @@ int find_room(struct aspace *as, u64 hint, u64 len, u32 flags, u64 *out)
 	}
 	if (flags & MAP_32BIT)
 		return search(as, LOW_START, LOW_END, len, out);
-	if (len <= SMALL_MAPPING && !search(as, USER_STACK_TOP, USER_END, len, out))
+	if (len <= SMALL_MAPPING &&
+	    !search(as, as->stack_top, as->stack_top + USER_ABOVE_STACK, len, out))
 		return 0;
-	if (!search(as, USER_MIN, as->mmap_top, len, out))
+	if ((len < LARGE_MAPPING || as->stack_top != USER_LOW_TOP) &&
+	    !search(as, USER_MIN, as->mmap_top, len, out))
 		return 0;
 	return search(as, USER_MIN, USER_END, len, out);
+}
+
+int aspace_room(struct aspace *as, u64 len, u64 *at)
+{
+	return find_room(as, 0, len, 0, at);
 }
 
 /* --- mapping --- */
@@ -393,11 +402,12 @@ int aspace_protect(struct aspace *as, u64 va, u64 len, u32 prot)
 
 /* --- exec's own --- */
 
-int aspace_map_stack(struct aspace *as, u64 top, u64 size)
+int aspace_map_stack(struct aspace *as, bool low, u64 size)
 {
 	u64 flags = VM_READ | VM_WRITE | VM_GROWSDOWN | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC, at;
-	u64 room = rlimit_cur(RLIMIT_STACK);
+	u64 room = rlimit_cur(RLIMIT_STACK), top;
 
+	top = as->stack_top = low && room <= STACK_ROOM_LOW ? USER_LOW_TOP : USER_STACK_TOP;
 	room = MIN(MAX(room, STACK_ROOM_MIN), STACK_ROOM_MAX);
 	size = ALIGN_UP(size, PAGE_SIZE);
 	as->mmap_top = ALIGN_DOWN(top - room - STACK_GUARD, PAGE_SIZE);

@@ -6,8 +6,15 @@
  * zeroed, what follows is anonymous.
  *
  * Addresses are the same each time (PLATFORM: translations are kept per virtual
- * address): position-independent programs go to PIE_BASE, their interpreter
- * right below the mappings' top; the break follows the last segment.
+ * address), and those of Linux without randomisation (fs/binfmt_elf.c there):
+ *
+ *	linked to an address		there; the break follows the last segment. If that is a
+ *					low one, and all there is, the stack is low, too (aspace.h)
+ *	position-independent		PIE_BASE; the break follows
+ *	its interpreter			right below the mappings' top
+ *	position-independent, without	where a mapping of its size goes: a small one beside the
+ *	an interpreter (static PIE,	stack, so that it needs no tables of its own. There the
+ *	or ld.so itself)		break would soon meet others: it is at PIE_BASE
  */
 #include "core/errno.h"
 #include "lib/string.h"
@@ -15,9 +22,10 @@
 #include "mm/slab.h"
 #include "proc/exec.h"
 
-#define PIE_BASE       0x0000000000400000ull /* where others are linked to, too */
-#define PHDR_TABLE_MAX 65536
-#define STACK_MARGIN   (16ull << 20) /* no segment comes closer to the stack */
+#define PIE_BASE	0x0000555555554000ull /* ELF_ET_DYN_BASE: two thirds of the whole */
+#define PHDR_TABLE_MAX	65536
+#define STACK_MARGIN	(16ull << 20) /* no segment comes closer to the stack */
+#define LOW_PROGRAM_END (USER_LOW_END / 2)
 
 struct elf_header {
 	u8 ident[16];
@@ -187,11 +195,20 @@ static void segment_note(struct aspace *as, const struct elf *e, const struct el
 	as->data_end = MAX(as->data_end, va + p->filesz);
 }
 
+/* Not too low, and not where the stack is to grow. */
+static bool elf_fits(const struct aspace *as, const struct elf *e)
+{
+	u64 low = e->low + e->bias, high = e->high + e->bias;
+
+	return low >= USER_MIN && high <= USER_END &&
+	       (high <= as->stack_top - STACK_MARGIN || low >= as->stack_top);
+}
+
 static int elf_map(struct aspace *as, struct elf *e, bool program)
 {
 	int err = 0;
 
-	if (e->low + e->bias < USER_MIN || e->high + e->bias > USER_STACK_TOP - STACK_MARGIN)
+	if (!elf_fits(as, e))
 		return -ENOMEM;
 	for (unsigned i = 0; i < e->header.phnum && !err; i++) {
 		if (e->phdr[i].type != PT_LOAD || !e->phdr[i].memsz)
@@ -279,22 +296,48 @@ static const struct elf_phdr *elf_find(const struct elf *e, u32 type)
 	return NULL;
 }
 
+/* Where a program goes that may lie anywhere. */
+static int program_place(struct exec *x, struct elf *e, bool interpreted)
+{
+	u64 low = ALIGN_DOWN(e->low, e->align), at = ALIGN_DOWN(PIE_BASE, e->align);
+	int err = 0;
+
+	if (!interpreted)
+		err = aspace_room(x->as, e->high - low + e->align - PAGE_SIZE, &at);
+	e->bias = ALIGN_UP(at, e->align) - low;
+	return err;
+}
+
 static int program_load(struct exec *x, struct elf *e)
 {
 	const struct elf_phdr *stack = elf_find(e, PT_GNU_STACK), *interp = elf_find(e, PT_INTERP);
-	int err;
+	bool anywhere = e->header.type == ET_DYN;
+	int err = 0;
 
-	if (e->header.type == ET_DYN)
-		e->bias = ALIGN_UP(PIE_BASE, e->align) - e->low;
-	err = elf_map(x->as, e, true);
+	if (anywhere)
+		err = program_place(x, e, interp);
+	if (!err)
+		err = elf_map(x->as, e, true);
 	if (err)
 		return err;
 	x->stack_exec = stack && stack->flags & PF_X;
 	x->phdr = elf_phdr_address(e);
 	x->phnum = e->header.phnum;
 	x->entry = x->program_entry = e->header.entry + e->bias;
-	x->as->brk_start = x->as->brk = e->high + e->bias;
+	x->as->brk_start = x->as->brk = anywhere && !interp ? PIE_BASE : e->high + e->bias;
 	return interp ? interpreter_load(x, interp) : 0;
+}
+
+/* What is wrong with it shows when it is loaded; and a script's interpreter is not known yet. */
+bool elf_is_low(struct exec *x)
+{
+	s64 n = file_read_kernel(x->file, x->buf, sizeof(x->buf), 0);
+	struct elf e = { 0 };
+	bool low = n > 0 && !elf_open(&e, x->file, x->buf, n) && e.header.type == ET_EXEC &&
+		   e.high <= LOW_PROGRAM_END && !elf_find(&e, PT_INTERP);
+
+	elf_close(&e);
+	return low;
 }
 
 int elf_load(struct exec *x)

@@ -189,7 +189,7 @@ static int exec_finish(struct exec *x)
 		err = exec_stack_finish(x);
 	exec_stack_release(x);
 	if (!err && x->stack_exec)
-		err = aspace_protect(x->as, x->mapped, USER_STACK_TOP - x->mapped,
+		err = aspace_protect(x->as, x->mapped, x->as->stack_top - x->mapped,
 				     PROT_READ | PROT_WRITE | PROT_EXEC);
 	if (err)
 		return err;

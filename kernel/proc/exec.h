@@ -61,9 +61,14 @@ int exec_drop_first_arg(struct exec *x);
 /* argc, argv, envp and the auxiliary vector; sp is then what user mode starts with. */
 int exec_stack_finish(struct exec *x);
 void exec_stack_release(struct exec *x); /* the page in hand */
+#define AUXV_MAX 24
+/* The auxiliary vector as the program got it: how many words. */
+unsigned exec_auxv(const struct aspace *as, u64 a[2 * AUXV_MAX]);
 
 /* --- elf.c, script.c: 0, -ENOEXEC (not mine, or malformed), other errors --- */
 int elf_load(struct exec *x);
+/* Is x->file a static program that is linked to low addresses? Uses x->buf. */
+bool elf_is_low(struct exec *x);
 /* x->file becomes the interpreter. */
 int script_load(struct exec *x);
 

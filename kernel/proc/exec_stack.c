@@ -32,11 +32,13 @@
 int exec_stack_create(struct exec *x)
 {
 	u64 room = MIN(rlimit_cur(RLIMIT_STACK) / 4, ARGS_MAX);
+	int err = aspace_map_stack(x->as, elf_is_low(x), STACK_FIRST);
+	u64 top = x->as->stack_top;
 
-	x->sp = USER_STACK_TOP - sizeof(u64); /* Linux leaves a null word at the top */
-	x->lowest = USER_STACK_TOP - MAX(room, ARGS_MIN);
-	x->mapped = USER_STACK_TOP - STACK_FIRST;
-	return aspace_map_stack(x->as, USER_STACK_TOP, STACK_FIRST);
+	x->sp = top - sizeof(u64); /* Linux leaves a null word at the top */
+	x->lowest = top - MAX(room, ARGS_MIN);
+	x->mapped = top - STACK_FIRST;
+	return err;
 }
 
 static int stack_extend(struct exec *x)
@@ -272,39 +274,58 @@ enum {
 	AT_SYSINFO_EHDR = 33,
 	AT_MINSIGSTKSZ = 51,
 };
-#define AUXV_MAX       24
 #define ELF_PHENT      56
 #define SIGFRAME_FIXED 1024 /* what a signal frame has besides the FPU's part, rounded up */
 
-static unsigned auxv_fill(const struct exec *x, u64 *a, u64 platform, u64 random)
+static void tell(struct exec *x, u64 platform, u64 random)
 {
 	const struct cred *c = x->cred ? x->cred : current->cred;
+
+	x->as->told = (struct exec_told){
+		.phdr = x->phdr,
+		.phnum = x->phnum,
+		.base = x->interp_base,
+		.entry = x->program_entry,
+		.uid = uid_shown(c->uid),
+		.euid = uid_shown(c->euid),
+		.gid = gid_shown(c->gid),
+		.egid = gid_shown(c->egid),
+		.secure = x->secure,
+		.random = random,
+		.execfn = x->execfn,
+		.platform = platform,
+	};
+}
+
+unsigned exec_auxv(const struct aspace *as, u64 a[2 * AUXV_MAX])
+{
+	const struct exec_told *t = &as->told;
 	const u64 v[AUXV_MAX][2] = {
-		{ AT_SYSINFO_EHDR, x->as->vdso },
+		{ AT_SYSINFO_EHDR, as->vdso },
 		{ AT_MINSIGSTKSZ, fpu_frame_size() + SIGFRAME_FIXED },
 		{ AT_HWCAP, arch_hwcap() },
 		{ AT_PAGESZ, PAGE_SIZE },
 		{ AT_CLKTCK, 100 },
-		{ AT_PHDR, x->phdr },
+		{ AT_PHDR, t->phdr },
 		{ AT_PHENT, ELF_PHENT },
-		{ AT_PHNUM, x->phnum },
-		{ AT_BASE, x->interp_base },
+		{ AT_PHNUM, t->phnum },
+		{ AT_BASE, t->base },
 		{ AT_FLAGS, 0 },
-		{ AT_ENTRY, x->program_entry },
-		{ AT_UID, uid_shown(c->uid) },
-		{ AT_EUID, uid_shown(c->euid) },
-		{ AT_GID, gid_shown(c->gid) },
-		{ AT_EGID, gid_shown(c->egid) },
-		{ AT_SECURE, x->secure },
-		{ AT_RANDOM, random },
+		{ AT_ENTRY, t->entry },
+		{ AT_UID, t->uid },
+		{ AT_EUID, t->euid },
+		{ AT_GID, t->gid },
+		{ AT_EGID, t->egid },
+		{ AT_SECURE, t->secure },
+		{ AT_RANDOM, t->random },
 		{ AT_HWCAP2, arch_hwcap2() },
-		{ AT_EXECFN, x->execfn },
-		{ AT_PLATFORM, platform },
+		{ AT_EXECFN, t->execfn },
+		{ AT_PLATFORM, t->platform },
 		{ AT_NULL, 0 },
 	};
 	unsigned n = 0;
 
-	for (unsigned i = x->as->vdso ? 0 : 1;; i++) {
+	for (unsigned i = as->vdso ? 0 : 1;; i++) {
 		a[n++] = v[i][0];
 		a[n++] = v[i][1];
 		if (v[i][0] == AT_NULL)
@@ -347,7 +368,8 @@ int exec_stack_finish(struct exec *x)
 	if (!err)
 		err = stack_push(x, random, sizeof(random));
 	random_at = x->sp;
-	n = auxv_fill(x, auxv, platform, random_at);
+	tell(x, platform, random_at);
+	n = exec_auxv(x->as, auxv);
 	size = (1 + x->argc + 1 + x->envc + 1 + n) * sizeof(u64);
 	if (!err)
 		err = stack_reserve(x, size);
@@ -364,6 +386,5 @@ int exec_stack_finish(struct exec *x)
 	x->env_end = strings;
 	if (!err)
 		err = stack_write(x, va, auxv, n * sizeof(u64));
-	memcpy(x->as->auxv, auxv, n * sizeof(u64));
 	return err;
 }

@@ -36,7 +36,7 @@ void process_set_container_hooks(const struct container_hooks *h)
 void process_init(void)
 {
 	process_cache =
-		slab_cache_create("process", sizeof(struct process), 64, SLAB_ACCOUNT | SLAB_RCU);
+		slab_cache_create("process", sizeof(struct process), 0, SLAB_ACCOUNT | SLAB_RCU);
 	task_init();
 	pid_init();
 	job_init();

@@ -6,6 +6,7 @@
 #include "core/errno.h"
 #include "lib/string.h"
 #include "mm/aspace.h"
+#include "proc/exec.h"
 #include "proc/procfs.h"
 #include "fs/context.h"
 #include "mm/slab.h"
@@ -58,10 +59,11 @@ int procfs_show_environ(void *object, struct text *out)
 int procfs_show_auxv(void *object, struct text *out)
 {
 	struct aspace *as = procfs_process_aspace(object);
+	u64 auxv[2 * AUXV_MAX];
 
 	if (!as)
 		return 0;
-	text_append(out, (const char *)as->auxv, sizeof(as->auxv));
+	text_append(out, (const char *)auxv, exec_auxv(as, auxv) * sizeof(auxv[0]));
 	aspace_put(as);
 	return 0;
 }

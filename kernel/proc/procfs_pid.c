@@ -154,8 +154,11 @@ int procfs_show_mounts(struct process *p, struct text *out, bool info)
 	char *buf = kmalloc(PATH_MAX, KM_ACCOUNT), *where;
 	struct mount *m;
 	struct path root;
+	int err = buf ? 0 : -ENOMEM;
 
-	if (fs && buf) {
+	if (fs && !err)
+		err = mount_late_make_all(fs->mounts);
+	if (fs && !err) {
 		fs_context_root(fs, &root);
 		mutex_lock(&fs->mounts->lock);
 		list_for_each (m, &fs->mounts->mounts, table_node) {
@@ -171,7 +174,7 @@ int procfs_show_mounts(struct process *p, struct text *out, bool info)
 		fs_context_put(fs);
 	if (t)
 		task_put(t);
-	return buf ? 0 : -ENOMEM;
+	return err;
 }
 
 static int show_mounts(void *object, struct text *out)

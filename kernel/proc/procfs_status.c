@@ -28,7 +28,7 @@ struct stat_line { /* what is gathered under locks */
 	u64 minflt, majflt, cminflt, cmajflt, starttime, vsize, rss, mask, ignored, caught, pending;
 	s32 nice;
 	u32 cpu;
-	u64 code_start, code_end, stack;
+	u64 code_start, code_end, stack, tables;
 	struct cred *cred;
 };
 
@@ -94,6 +94,7 @@ static void gather(struct process *p, struct task *t, struct stat_line *l)
 	if (as) {
 		l->vsize = as->total_pages * PAGE_SIZE;
 		l->rss = aspace_rss(as);
+		l->tables = MAX(as->table_pages, (s64)0);
 		if (process_may_look(p)) {
 			l->code_start = as->code_start;
 			l->code_end = as->code_end;
@@ -167,8 +168,8 @@ int procfs_print_status(struct process *p, struct task *t, u32 id, struct text *
 	if (l.cred)
 		print_cred(l.cred, out);
 	if (l.vsize)
-		text_printf(out, "VmSize:\t%8llu kB\nVmRSS:\t%8llu kB\n", (ull)l.vsize / 1024,
-			    (ull)l.rss * 4);
+		text_printf(out, "VmSize:\t%8llu kB\nVmRSS:\t%8llu kB\nVmPTE:\t%8llu kB\n",
+			    (ull)l.vsize / 1024, (ull)l.rss * 4, (ull)l.tables * 4);
 	text_printf(out,
 		    "Threads:\t%u\nSigQ:\t%u/"
 		    "%llu\nSigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%"

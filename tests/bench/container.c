@@ -9,6 +9,10 @@
  *		bytes of one container with one sleeping process, as the slope of the machine's free
  *		pages over N containers, and where they go
  *
+ *	container objects PROGRAM N
+ *		the kernel objects of one such container, as the slope over N: number and bytes of
+ *		each kind, without what slabs lose at their ends
+ *
  *	container scale PROGRAM N
  *		makes containers with one sleeping process each until N are there or there is no
  *		more memory: how many, what memory each has taken, and how long the making of one
@@ -188,6 +192,55 @@ static void idle(const char *program, int n)
 		       (double)(after[k] - before[k]) / n);
 }
 
+/* --- objects --- */
+
+enum { CACHES_MAX = 128 };
+struct cache {
+	char name[64];
+	long live, size;
+};
+
+/* The lines `name number size` of the kernel's counters; how many. */
+static int read_objects(struct cache caches[CACHES_MAX])
+{
+	char line[128];
+	int n = 0;
+	FILE *f = fopen("/proc/skerry/objects", "r");
+
+	if (!f)
+		die("/proc/skerry/objects");
+	while (n < CACHES_MAX && fgets(line, sizeof(line), f)) {
+		struct cache *c = &caches[n];
+
+		n += sscanf(line, "%63s %ld %ld", c->name, &c->live, &c->size) == 3;
+	}
+	fclose(f);
+	return n;
+}
+
+static void objects(const char *program, int n)
+{
+	static struct cache before[CACHES_MAX], after[CACHES_MAX];
+	int caches;
+	pid_t pid;
+
+	start_inside(program, &pid);
+	settle();
+	caches = read_objects(before);
+	for (int i = 0; i < n; i++)
+		start_inside(program, &pid);
+	settle();
+	if (read_objects(after) != caches)
+		die("a new kind of object");
+	for (int i = 0; i < caches; i++) {
+		double each = (double)(after[i].live - before[i].live) / n;
+
+		if (each >= 0.005)
+			printf("%s %.2f objects, %.0f bytes\n", after[i].name, each,
+			       each * after[i].size);
+	}
+}
+
 /* --- scale --- */
 
 enum { WINDOW = 51, SCALE_MAX = 100000 };
@@ -279,7 +332,7 @@ int main(int argc, char **argv)
 	char inside[256];
 
 	if (n < 1 || argv[2][0] != '/') {
-		fprintf(stderr, "usage: container life|idle|scale|ctool /PROGRAM N\n");
+		fprintf(stderr, "usage: container life|idle|objects|scale|ctool /PROGRAM N\n");
 		return 2;
 	}
 	mkdir(ROOT, 0755);
@@ -292,6 +345,8 @@ int main(int argc, char **argv)
 		life(argv[2], n);
 	else if (!strcmp(argv[1], "ctool"))
 		ctool(argv[2], n);
+	else if (!strcmp(argv[1], "objects"))
+		objects(argv[2], n);
 	else if (!strcmp(argv[1], "scale"))
 		scale(argv[2], n);
 	else

@@ -4,6 +4,7 @@
  * what a specification says of mounts: a root that cannot be written to, and bind mounts.
  */
 #include "cont.h"
+#include "fail_nth.h"
 #include <poll.h>
 
 static char *events_of(int cid)
@@ -112,6 +113,44 @@ static void bounded(void)
 	CHECK(strtol(text, NULL, 10) > 100);
 	gone(c);
 	gone(quiet);
+}
+
+/* The words of the events of c, in order. */
+static const char *words_of(int c)
+{
+	static char order[1024];
+	char word[32];
+
+	order[0] = 0;
+	for (char *line = events_of(c), *end; (end = strchr(line, '\n')); line = end + 1) {
+		REQUIRE(sscanf(line, "%*u %*u.%*u %*u %31s", word) == 1);
+		strcat(strcat(order, word), " ");
+	}
+	return order;
+}
+
+/* The first four stand in the container; the fifth needs memory. Without, the last four remain. */
+static void the_fifth(void)
+{
+	world();
+	fail_nth_required();
+	int c = spawn(), nth = fail_nth_open();
+	pid_t pid;
+	CFORKED(pid, c) AWAIT(WORD(0));
+	OK(CPAUSE(c));
+	OK(CRESUME(c));
+	STREQ(words_of(c), "created started paused resumed ");
+	fail_nth(nth, 1);
+	OK(CPAUSE(c));
+	fail_none(nth);
+	STREQ(words_of(c), "started paused resumed paused ");
+	OK(CRESUME(c));
+	STREQ(words_of(c), "started paused resumed paused resumed ");
+	WORD(0) = 1;
+	EQ(reap(pid), 0);
+	STREQ(words_of(c), "started paused resumed paused resumed stopped ");
+	close(nth);
+	gone(c);
 }
 
 static int spawn_flags(unsigned flags, uint64_t pids, uint64_t memory)
@@ -371,7 +410,7 @@ static void bad_binds(void)
 }
 
 static const struct tap_case cases[] = {
-	T(life),   T(pollable),	  T(bounded),	     T(on_limit),    T(memory),
+	T(life),   T(pollable),	  T(bounded),	     T(the_fifth),   T(on_limit),  T(memory),
 	T(freeze), T(memory_map), T(read_only_root), T(bind_mounts), T(bad_binds),
 };
 

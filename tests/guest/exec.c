@@ -109,6 +109,30 @@ static void no_arguments(void)
 
 static void auxiliary_vector(void)
 {
+	char **end = environ, stored[4096], path[64];
+	Elf64_auxv_t *vector;
+	size_t entries = 1;
+
+	while (*end++)
+		;
+	vector = (Elf64_auxv_t *)end; /* as it stands on the stack: the same as the kernel tells */
+	while (vector[entries - 1].a_type != AT_NULL)
+		entries++;
+	CHECK(entries > 15);
+	pid_t parent = getpid(), pid;
+	snprintf(path, sizeof path, "/proc/%d/auxv", parent);
+	FORKED(pid) /* of itself, which got it by fork, and of its parent */
+	{
+		const char *const paths[] = { "/proc/self/auxv", path };
+
+		for (int i = 0; i < 2; i++) {
+			int fd = OK(open(paths[i], O_RDONLY));
+			EQ(read(fd, stored, sizeof stored), entries * sizeof vector[0]);
+			EQ(memcmp(stored, vector, entries * sizeof vector[0]), 0);
+			close(fd);
+		}
+	}
+	EQ(reap(pid), 0);
 	EQ(getauxval(AT_PAGESZ), 4096);
 	CHECK(getauxval(AT_PHDR) != 0);
 	EQ(getauxval(AT_PHENT), sizeof(Elf64_Phdr));

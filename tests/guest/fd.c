@@ -2,6 +2,7 @@
 /*
  * fd.c - descriptors: dup, fcntl, close_range, record locks and flock, eventfd.
  */
+#include "fail_nth.h"
 #include "scratch.h"
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -14,6 +15,61 @@
 #define F_OFD_SETLKW 38
 #endif
 #define CLOSE_RANGE(first, last, flags) syscall(SYS_close_range, first, last, flags)
+
+/* In a child: exactly these of [3, 1100) are open. */
+static void only_these(const int *fds, int n)
+{
+	for (int fd = 3, k = 0; fd < 1100; fd++) {
+		bool open = k < n && fds[k] == fd;
+
+		k += open;
+		EQ(fcntl(fd, F_GETFD) >= 0 ? fd : -1, open ? fd : -1);
+	}
+}
+
+/* Around each size that a table grows to: the lowest free one, a copy by fork, and what is left after. */
+static void table_grows(void)
+{
+	const int around[] = { 18, 19, 20, 21, 62, 63, 64, 65, 127, 128, 1023 };
+	int fd = OK(open("/dev/null", O_RDONLY)), fds[64], n = 0;
+
+	fds[n++] = fd;
+	for (unsigned i = 0; i < sizeof around / sizeof around[0]; i++) {
+		fds[n] = OK(fcntl(fd, F_DUPFD, around[i]));
+		EQ(fds[n++], around[i]);
+		pid_t pid = OK(fork());
+		if (!pid) {
+			only_these(fds, n);
+			EQ(dup(fd), fd + 1);
+			_exit(0);
+		}
+		EQ(reap(pid), 0);
+	}
+	for (int i = fd + 1; i <= 22; i++) /* fills the holes up, and no further */
+		if (i < 18 || i > 21)
+			EQ(dup(fd), i);
+	EQ(close(20), 0);
+	EQ(dup(fd), 20);
+	CLOSE_RANGE(fd, ~0u, 0);
+	only_these(NULL, 0);
+}
+
+/* No memory for a larger table: ENOMEM, and all is as before. */
+static void table_cannot_grow(void)
+{
+	fail_nth_required();
+	int nth = fail_nth_open(), fd = OK(open("/dev/null", O_RDONLY));
+
+	for (int to = 20; to <= 64; to += 44) { /* from the first to the second array, and beyond */
+		fail_nth(nth, 1);
+		ERR(dup2(fd, to), ENOMEM);
+		fail_none(nth);
+		ERR(fcntl(to, F_GETFD), EBADF);
+		EQ(dup2(fd, to), to);
+		EQ(close(to), 0);
+	}
+	CLOSE_RANGE(nth, ~0u, 0);
+}
 
 static void duplicates(void)
 {
@@ -357,8 +413,8 @@ static void ioctls_of_all(void)
 }
 
 static const struct tap_case cases[] = {
-	T(duplicates),	  T(close_range_call),	T(limits),
-	T(record_locks),  T(waiting_for_locks), T(open_file_locks),
+	T(table_grows),	  T(table_cannot_grow), T(duplicates),	      T(close_range_call),
+	T(limits),	  T(record_locks),	T(waiting_for_locks), T(open_file_locks),
 	T(event_counter), T(whole_file_locks),	T(ioctls_of_all),
 };
 

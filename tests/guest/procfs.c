@@ -82,6 +82,7 @@ static void status_of_a_process(void)
 	EQ(field(path, "Threads"), 1);
 	CHECK(field(path, "VmSize") > 0);
 	CHECK(field(path, "VmRSS") > 0);
+	CHECK(field(path, "VmPTE") >= 16); /* one page for each level */
 	CHECK(strstr(slurp(path), "State:\tR (running)\n"));
 	CHECK(strstr(text, "Name:\tprocfs\n"));
 	CHECK(strstr(text, "\nSigCgt:\t") && strstr(text, "\nCapEff:\t"));

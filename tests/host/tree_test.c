@@ -185,6 +185,43 @@ static void test_radix(void)
 	ok(!machine_live, "radix: all nodes are freed (%ld left)", machine_live);
 }
 
+/* Up to index 7 there is one small node; then a full one in its place, or none if there is no memory. */
+static void test_radix_small(void)
+{
+	struct radix r;
+	u64 index;
+
+	radix_init(&r);
+	for (u64 i = 0; i < 8; i++)
+		must(!radix_insert(&r, i, &values[i]), "insert %lu", i);
+	ok(machine_live == 1, "radix: indexes 0 to 7 are one node (%ld)", machine_live);
+	must(radix_insert(&r, 7, &values[0]) == -EEXIST, "insert twice");
+	must(!radix_get(&r, 8) && !radix_get(&r, 64), "nothing beyond");
+	index = 8;
+	must(!radix_next(&r, &index), "no next");
+	must(radix_next_free(&r, 0, 100) == 8 && radix_next_free(&r, 3, 7) == 8, "the free one");
+	machine_fail_in = 1;
+	must(radix_insert(&r, 8, &values[8]) == -ENOMEM && r.count == 8, "no memory to grow");
+	for (u64 i = 0; i < 8; i++)
+		must(radix_get(&r, i) == &values[i], "still there: %lu", i);
+	must(!radix_insert(&r, 8, &values[8]), "grows");
+	for (u64 i = 0; i < 9; i++)
+		must(radix_get(&r, i) == &values[i], "all are in the full one: %lu", i);
+	machine_fail_in = 1;
+	must(radix_remove(&r, 8) == &values[8], "removes without memory to shrink");
+	for (u64 i = 0; i < 8; i++)
+		must(radix_remove(&r, i) == &values[i], "the rest: %lu", i);
+	rcu_drain();
+	ok(!r.root && !machine_live, "radix: small and full root are freed (%ld left)",
+	   machine_live);
+	must(!radix_insert(&r, 3, &values[0]) && !radix_insert(&r, 1 << 20, &values[1]),
+	     "far beyond");
+	must(radix_get(&r, 3) == &values[0] && radix_get(&r, 1 << 20) == &values[1], "both");
+	radix_destroy(&r);
+	rcu_drain();
+	ok(!machine_live, "radix: grown by two levels, all are freed (%ld left)", machine_live);
+}
+
 static void test_idmap(void)
 {
 	struct idmap m;
@@ -219,6 +256,7 @@ int main(void)
 	rcu_init_thread();
 	test_tree();
 	test_radix();
+	test_radix_small();
 	test_idmap();
 	return tap_end();
 }
