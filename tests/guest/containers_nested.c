@@ -93,6 +93,35 @@ static void nested_exit(void)
 	nested_end(true);
 }
 
+/*
+ * Whoever put the first program into the inner container is gone, and pid 1 around it waits for nobody:
+ * the inner one can be started again all the same.
+ */
+static void start_again(void)
+{
+	pid_t pid, maker, program;
+
+	world();
+	OK(mkdir("r/inner", 0755));
+	int c = spawn();
+	CFORKED(pid, c) idle();
+	CFORKED(maker, c)
+	{
+		struct container_spec s = spec_of("/inner");
+		int d = OK(syscall(SYS_spawncont, &s, sizeof s));
+		CFORKED(program, d) idle();
+		WORD(0) = d;
+	}
+	EQ(reap(maker), 0);
+	EQ(info_of(c).pids_current, 2);
+	OK(CSTOP(WORD(0)));
+	CFORKED(program, WORD(0)) _exit(3);
+	EQ(reap(program), 3);
+	EQ(info_of(c).pids_current, 1); /* and no zombie counts */
+	gone(c);
+	EQ(reap(pid), 128 + SIGKILL);
+}
+
 /* Depth 8 is the limit. Each level makes the next and lives in it. */
 static void depth(void)
 {
@@ -128,6 +157,7 @@ static const struct tap_case cases[] = {
 	T(nested),
 	T(nested_stop),
 	T(nested_exit),
+	T(start_again),
 	T(depth),
 };
 
