@@ -44,6 +44,12 @@ t 'from scratch' 0 '*' build none 'FROM scratch' 'COPY one /'
 t 'it has nothing to run' 127 'ctool: run: /bin/sh: not found' ctool run none
 t 'no such image' 125 '*line 1: FROM: no such image: nix*' build x 'FROM nix'
 t 'a step that fails' 125 '*line 2: RUN: it ended with status 3: exit 3' build x 'FROM base' 'RUN exit 3'
+t 'a signal ends it, and what it runs, which as pid 1 need not obey' 125 '*line 3: RUN: it ended with status 137*0' sh -c \
+	'printf "FROM base\nRUN echo 1\nRUN ls /sys/container; exec sleep 1000\n" >$W/Long
+	ctool build -f $W/Long -t long $W >$W/long 2>&1 & build=$!
+	until grep -q self $W/long; do sleep 0.1; done
+	kill -TERM $build; wait $build; status=$?
+	cat $W/long; ctool list -aq; ctool images -q | grep -c long; exit $status'
 t 'no such step' 125 '*line 2: no such step: FOO*' build x 'FROM base' 'FOO bar'
 t 'the first step is FROM' 125 '*line 1: RUN: the first step is FROM or IMPORT' build x 'RUN true'
 t 'an open quote' 125 '*line 2: ENV: a quote is not closed' build x 'FROM base' 'ENV "A=1'

@@ -278,6 +278,7 @@ static int run_attached(struct launch *l, bool pty, bool *started)
 	status = session_begin(&s, l->id, pty);
 	if (status)
 		return status;
+	s.ends = l->ends;
 	l->mask = &s.mask;
 	l->master = s.master;
 	l->tty |= pty;
@@ -315,6 +316,7 @@ static int run_in_foreground(const struct request *r, int id, const struct recor
 	bool pty = rec->console == CONTAINER_NO_CONSOLE && wants_pty(r);
 	int status;
 
+	l.ends = r->ends;
 	if (rec->console != CONTAINER_NO_CONSOLE && open_stdio(&l, rec->console))
 		return EXIT_CTOOL;
 	status = run_attached(&l, pty, started);
@@ -355,6 +357,7 @@ int run_once(struct request *r, const char *root)
 	int id, status;
 
 	r->remove = true;
+	r->ends = true;
 	status = container_make(r, root, &id, &rec);
 	if (status)
 		return status;

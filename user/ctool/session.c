@@ -27,7 +27,9 @@
 #include <termios.h>
 #include <unistd.h>
 
+static const int ending[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
 static const int passed_on[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM };
+#define ENDING	  (sizeof ending / sizeof *ending)
 #define PASSED_ON (sizeof passed_on / sizeof *passed_on)
 
 static volatile sig_atomic_t noted[NSIG];
@@ -69,6 +71,22 @@ static void catch_signals(sigset_t *old)
 		sigaddset(&blocked, passed_on[i]);
 	}
 	sigprocmask(SIG_BLOCK, &blocked, old);
+}
+
+void session_listen(void)
+{
+	sigset_t mask;
+
+	catch_signals(&mask);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+}
+
+bool session_is_to_end(void)
+{
+	for (size_t i = 0; i < ENDING; i++)
+		if (noted[ending[i]])
+			return true;
+	return false;
 }
 
 static void terminal_raw(void)
@@ -120,6 +138,7 @@ int session_begin(struct session *s, int id, bool pty)
 	int err;
 
 	s->master = -1;
+	s->ends = false;
 	err = pty ? open_pty(s, id) : 0;
 	if (err)
 		return fail_errno(err, "cannot make a terminal");
@@ -138,7 +157,9 @@ void session_end(struct session *s)
 
 static void pass_signals(const struct session *s, pid_t pid)
 {
-	for (size_t i = 0; i < PASSED_ON; i++)
+	if (s->ends && session_is_to_end())
+		kill(pid, SIGKILL);
+	for (size_t i = 0; i < PASSED_ON && !s->ends; i++)
 		if (take_note(passed_on[i]))
 			kill(pid, passed_on[i]);
 	if (!take_note(SIGWINCH))
