@@ -69,7 +69,7 @@ t 'list --format json' 0 '\[{"id":*,"name":"web","state":"running","procs":*,"pi
 	ctool list --format json
 t 'info' 0 '*container *: web*state *running*hostname *port*root *'"$R"'*processes *used, * available, 8 maximum*memory*16M maximum*disk*cpu*ticks*PID*NAME*' \
 	ctool info web
-t 'inspect as JSON' 0 '\[{*"processes":\[{"pid":1,*"cpu_usage_usec":*"limits":{*"events":{*}\]' ctool inspect --format json web
+t 'inspect as JSON' 0 '\[{*"processes":\[{"pid":1,*"cpu_usage_usec":*"limits":{"pids_max":8,"memory_max":16777216,"memory_high":null,*"cpu_max":null,*"cpu_weight":100}*"events":{*"pids_max":0,*}\]' ctool inspect --format json web
 t 'info of all' 0 '*: web*' ctool info
 t 'top' 0 'web: running*PID*NAME*' ctool top web
 t 'ps does not show it' 0 '0' sh -c '"$0" >$W/ps; grep -c "sleep 0[.]05" $W/ps; true' "$(tool ps)"
@@ -143,6 +143,13 @@ t 'ps -a inside shows no other' 0 '3' inside sh -c '/ps -a >/tmp/ps; wc -l </tmp
 t 'df inside' 0 'Filesystem*Mounted on*/*' inside sh -c '/df /'
 t 'free inside shows the limit' 0 '*16384*' ctool run --rm -m 16M "$R" /free
 t 'free -h' 0 '*16M*' ctool run --rm -m 16M "$R" /free -h
+t 'itself: its processes, its disk' 0 '*: *1 used*disk *[KM] used*PID*NAME*1 *R *ctool*' ctool run --rm "$R" /ctool info self
+for command in pause resume stop kill wait rm start logs diff; do
+	t "itself: not $command" 125 "ctool: $command: self: ctool itself is in it*" ctool "$command" self
+done
+t 'itself: not set' 125 'ctool: set: self: ctool itself is in it*' ctool set self pids.max=9
+t 'itself: not exec' 125 'ctool: exec: self: ctool itself is in it*' ctool exec self true
+t 'itself: events' 0 '*started*' ctool run --rm "$R" /ctool events self
 t 'ctool inside sees itself only' 0 '*container *: *1 used*' sh -c "ctool run --rm $R /ctool info self; ctool run --rm $R /ctool list -aq"
 t 'a container inside a container' 0 '1 inner' ctool run --rm "$R" /busybox sh -c \
 	'/ctool create /in /busybox && /ctool run --rm --name inner /in /busybox sh -c "echo \$\$ \$(hostname)"'

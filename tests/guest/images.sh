@@ -110,6 +110,9 @@ t 'nor do links of one in a directory' 0 'kept' sh -c 'ln -s $W/host $W/d/abs; l
 t 'a link is copied as a link' 0 "$W/host" sh -c 'ctool cp evil:/abs $W/l; readlink $W/l; ctool rm evil'
 t 'set-user-id does not come out' 0 '755' sh -c 'ctool run --rm --name s --detach base sh -c "cp /bin/busybox /s; chmod 4755 /s; >/ok; sleep 100" >/dev/null
 	until ctool exec s ls /ok >/dev/null 2>&1; do sleep 0.1; done; ctool cp s:/s $W/s; stat -c %a $W/s; ctool rm -f s'
+t 'a whole root comes out, without its devices' 0 '*devices do not come out: [1-9]* left out*x dev etc*' sh -c 'ctool cp live:/ $W/all
+	find $W/all -type b -o -type c; cd $W/all && [ -d tmp ] && echo x $(ls -d dev etc)'
+t 'a device alone' 125 '*Operation not permitted' sh -c 'ctool cp live:/dev/console $W'
 t 'not there' 125 'ctool: cp: /nix: No such file or directory' ctool cp c:/nix "$W"
 t 'neither' 125 'ctool: cp: neither a nor b is CONT:PATH' ctool cp a b
 t 'no such container' 125 'ctool: cp: no such container: nobody' ctool cp nobody:/x "$W"

@@ -81,8 +81,11 @@ static int receive_side(const struct copy_end *from, const struct copy_end *to, 
 		}
 		if (!err)
 			err = tree_receive(&sink, &m);
-		if (err > 0)
+		if (err > 0) {
+			if (sink.devices)
+				fail("devices do not come out: %u left out", sink.devices);
 			return 0;
+		}
 		if (err)
 			return fail_errno(err, "%s", sink.where);
 	}

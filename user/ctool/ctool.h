@@ -117,6 +117,8 @@ __attribute__((format(printf, 1, 2))) char *text(const char *format, ...); /* fo
 
 /* The container meant by an operand: 0 or an exit status after the message. */
 int container_find(const char *word, int *id);
+/* The same for what is done to a container from outside: not to the one that ctool is in. */
+int container_find_other(const char *word, int *id);
 /* Its name, or its id as text; for free(). */
 char *container_label(int id);
 int container_state(const char *word, int id, enum container_state *state);

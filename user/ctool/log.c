@@ -46,7 +46,7 @@ int do_logs(struct request *r)
 	char which[16];
 	int id, fd, err, status;
 
-	status = container_find(r->operands[0], &id);
+	status = container_find_other(r->operands[0], &id);
 	if (status)
 		return status;
 	snprintf(which, sizeof which, "%d", id);
@@ -117,7 +117,8 @@ int do_events(struct request *r)
 		status = container_find(r->operands[0], &id);
 		if (status)
 			return status;
-		snprintf(which, sizeof which, "%d", id);
+		if (id != CONTROL_SELF)
+			snprintf(which, sizeof which, "%d", id);
 	}
 	p.fd = open_file(which, "events");
 	if (p.fd < 0)

@@ -79,6 +79,9 @@ static int spawn_failed(const struct request *r, const char *root, int err)
 		return fail("there is a container of that name already: %s", r->name);
 	case EBUSY:
 		return console_taken(r->console);
+	case ENOSPC:
+		return fail("cannot make a container: the disk is full, or it would be more than 8 "
+			    "deep");
 	case ENOENT:
 	case ENOTDIR:
 		if (r->bind_count)
@@ -391,7 +394,7 @@ static int start_again(const char *word)
 	struct record rec;
 	int id, status;
 
-	status = container_find(word, &id);
+	status = container_find_other(word, &id);
 	if (!status)
 		status = container_state(word, id, &state);
 	if (status)
@@ -434,7 +437,7 @@ int do_exec(struct request *r)
 
 	if (!r->program)
 		return fail("no program given; usage: ctool exec [OPTIONS] CONT PROG [ARG...]");
-	status = container_find(word, &l.id);
+	status = container_find_other(word, &l.id);
 	if (!status)
 		status = container_state(word, l.id, &state);
 	if (status)

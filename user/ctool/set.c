@@ -62,7 +62,7 @@ int do_set(struct request *r)
 	for (int i = 1; i < r->operand_count && !status; i++)
 		status = check(r->operands[i]);
 	if (!status)
-		status = container_find(r->operands[0], &id);
+		status = container_find_other(r->operands[0], &id);
 	if (status)
 		return status;
 	status = settings_apply(id, r->operands + 1, (size_t)r->operand_count - 1);
