@@ -111,9 +111,14 @@ static void start_again(void)
 		int d = OK(syscall(SYS_spawncont, &s, sizeof s));
 		CFORKED(program, d) idle();
 		WORD(0) = d;
+		STREQ(get("/sys/container/self/parent"), "none\n");
 	}
 	EQ(reap(maker), 0);
 	EQ(info_of(c).pids_current, 2);
+	char around[16];
+	snprintf(around, sizeof around, "%d", c);
+	STREQ(control_get(WORD(0), "parent"), around);
+	STREQ(control_get(c, "parent"), "0");
 	OK(CSTOP(WORD(0)));
 	CFORKED(program, WORD(0)) _exit(3);
 	EQ(reap(program), 3);
@@ -154,11 +159,7 @@ static void depth(void)
 }
 
 static const struct tap_case cases[] = {
-	T(nested),
-	T(nested_stop),
-	T(nested_exit),
-	T(start_again),
-	T(depth),
+	T(nested), T(nested_stop), T(nested_exit), T(start_again), T(depth),
 };
 
 int main(int argc, char **argv)

@@ -154,6 +154,22 @@ t 'ctool inside sees itself only' 0 '*container *: *1 used*' sh -c "ctool run --
 t 'a container inside a container' 0 '1 inner' ctool run --rm "$R" /busybox sh -c \
 	'/ctool create /in /busybox && /ctool run --rm --name inner /in /busybox sh -c "echo \$\$ \$(hostname)"'
 
+# --- a container in a container, by the name of one out here
+
+mkdir "$W/nest" && head -c 3000000 /dev/zero >"$W/nest/big"
+t 'one of the same name inside another' 0 "web2*web" sh -c "ctool run --detach --name web2 $R /busybox sleep 1000
+	ctool exec web2 /busybox sh -c 'mkdir -p $W/nest && cp /busybox $W/nest &&
+		/ctool run --detach --name web $W/nest /busybox sleep 1000'"
+t 'inside it is theirs' 0 '' ctool exec web2 /ctool exec web /busybox true
+t 'out here there is none' 125 'ctool: exec: no such container: web' ctool exec web /busybox true
+t 'and then ours' 0 'web*ours' sh -c "ctool run --detach --name web $R /busybox sleep 1000
+	ctool exec web /busybox sh -c '>/mine'; [ -f $R/mine ] && rm $R/mine && echo ours"
+t 'by its id theirs is meant; its directory is not the one out here' 1 '*web 0' sh -c '
+	id=$(ctool exec web2 /ctool list -q); ctool exec $id /busybox hostname
+	echo $(cat /sys/container/$id/name; ctool info $id | grep -c " disk .*M used")
+	ctool info $id | grep -q " disk .*M used"'
+t 'remove both' 0 '' sh -c 'ctool rm -f web web2; ctool list -aq'
+
 # --- users who are others outside
 
 t 'users' 0 '0 0*0 *100000 *65536*0 *100000 *65536' ctool run --rm --uid-map 0:100000:65536 "$R" /busybox sh -c \

@@ -117,7 +117,8 @@ static void view_disk(struct view *v, int id)
 {
 	/* its own root has another name outside, which is the one in v */
 	const char *root = id == CONTROL_SELF && *v->root == '/' ? "/" : v->root;
-	bool directory = *root == '/';
+	/* and one that was made inside another names a directory of that one's files */
+	bool directory = *root == '/' && control_is_own(id);
 
 	v->disk_max = number_or(id, "disk.max", UINT64_MAX);
 	/* a directory's own files are not counted, only what the container adds */
