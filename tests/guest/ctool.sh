@@ -127,6 +127,7 @@ t 'the list shows it' 0 '*running*vc1 *'"$R"' */busybox sh' ctool list
 t 'a console is taken once' 125 'ctool: start: console vc1 is taken by c*' ctool start vc1 "$R" /busybox sh
 t 'options in any order' 0 'two' ctool start -p 8 vc2 --name two "$R" -m 16M /busybox sh -c \
 	'[ -t 0 ] && echo terminal >/tmp/seen; sleep 100'
+t 'which has a name in there' 0 '/dev/console*' ctool exec two /busybox readlink /proc/1/fd/0
 t 'its standard input is a terminal' 0 'terminal' sh -c "until [ -s $R/tmp/seen ]; do sleep 0.1; done; cat $R/tmp/seen"
 t 'attach, disconnect' 0 'two is on console vc2*' sh -c 'ctool connect two && ctool disconnect'
 t 'not a console' 125 'ctool: start: not a console (vc1 to vc9): vc0' ctool start vc0 "$R" /busybox sh
