@@ -113,6 +113,8 @@ t 'set-user-id does not come out' 0 '755' sh -c 'ctool run --rm --name s --detac
 t 'a whole root comes out, without its devices' 0 '*devices do not come out: [1-9]* left out*x dev etc*' sh -c 'ctool cp live:/ $W/all
 	find $W/all -type b -o -type c; cd $W/all && [ -d tmp ] && echo x $(ls -d dev etc)'
 t 'a device alone' 125 '*Operation not permitted' sh -c 'ctool cp live:/dev/console $W'
+t 'no place for it' 125 'ctool: cp: c: No such file or directory' sh -c 'mount -t tmpfs -o ro none /run; ctool cp c:/x $W
+	status=$?; umount /run; exit $status'
 t 'not there' 125 'ctool: cp: /nix: No such file or directory' ctool cp c:/nix "$W"
 t 'neither' 125 'ctool: cp: neither a nor b is CONT:PATH' ctool cp a b
 t 'no such container' 125 'ctool: cp: no such container: nobody' ctool cp nobody:/x "$W"

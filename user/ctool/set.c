@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char wanted[] = "not KEY=VALUE (such as cpu.weight=200)";
 
@@ -37,7 +38,7 @@ static int apply(int id, const char *setting)
 		err = fail("no such limit: %s", key);
 	else if (err == -EINVAL)
 		err = fail("%s: not a value of it: %s", key, value);
-	else if (err == -EACCES || err == -EPERM)
+	else if (err == -EPERM || (err == -EACCES && !geteuid())) /* else: whose is it? */
 		err = fail("%s cannot be set", key);
 	else if (err)
 		err = fail_errno(err, "%s", key);
