@@ -50,8 +50,10 @@ t '-v' 0 'outside' ctool run --rm -v "$W/data:/data" "$R" /busybox sh -c 'cat /d
 t '-v wrote' 0 'inside' cat "$W/data/file"
 t '-v :ro' 1 '*Read-only file system' ctool run --rm -v "$W/data:/data:ro" "$R" /busybox sh -c 'echo x >/data/file'
 t '-v: a file' 0 'inside' ctool run --rm -v "$W/data/file:/plain" "$R" /busybox cat /plain
-t '-v: no source' 125 '*No such file or directory' ctool run --rm -v /none:/data "$R" /busybox true
-t '-v: no target' 125 '*No such file or directory' ctool run --rm -v "$W/data:/none" "$R" /busybox true
+t '-v: no source' 125 'ctool: run: -v: /none: No such file or directory' ctool run --rm -v /none:/data "$R" /busybox true
+t '-v: no target' 125 'ctool: run: -v: /none is not there inside' ctool run --rm -v "$W/data:/none" "$R" /busybox true
+t '-v: a file on a directory' 125 'ctool: run: -v: /data: a file goes on a file*' ctool run --rm -v "$W/data/file:/data" "$R" /busybox true
+t '-v: no root' 125 'ctool: run: no such directory: /none' ctool run --rm -v "$W/data:/data" /none /busybox true
 t '-v: malformed' 125 'ctool: run: -v: /a: not SRC:DST*' ctool run --rm -v /a "$R" /busybox true
 t '-v: malformed mode' 125 'ctool: run: -v: /a:/b:rx: neither ro nor rw' ctool run --rm -v /a:/b:rx "$R" /busybox true
 

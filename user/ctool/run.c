@@ -66,6 +66,27 @@ static int console_taken(int number)
 	return fail("console vc%d is taken", number);
 }
 
+/* ENOENT or ENOTDIR: of the root, or of the sources and targets of -v. */
+static int not_there(const struct request *r, const char *root, int err)
+{
+	const char *target = "";
+
+	for (unsigned i = 0; i < r->bind_count; i++) {
+		const char *source = (const char *)(uintptr_t)r->binds[i].source;
+
+		target = (const char *)(uintptr_t)r->binds[i].target;
+		if (access(source, F_OK))
+			return fail_errno(errno, "-v: %s", source);
+	}
+	if (!r->bind_count || (strchr(root, '/') && access(root, F_OK)))
+		return fail(err == ENOENT ? "no such directory: %s" : "not a directory: %s", root);
+	if (r->bind_count > 1)
+		target = "a target";
+	return fail(err == ENOENT ? "-v: %s is not there inside"
+				  : "-v: %s: a file goes on a file, a directory on a directory",
+		    target);
+}
+
 static int spawn_failed(const struct request *r, const char *root, int err)
 {
 	bool image = !strchr(root, '/') && strcmp(root, "host") != 0;
@@ -84,9 +105,7 @@ static int spawn_failed(const struct request *r, const char *root, int err)
 			    "deep");
 	case ENOENT:
 	case ENOTDIR:
-		if (r->bind_count)
-			return fail_errno(err, "%s, or a source or target of -v", root);
-		return fail(err == ENOENT ? "no such directory: %s" : "not a directory: %s", root);
+		return not_there(r, root, err);
 	case EINVAL:
 		if (r->deny)
 			return fail("--deny: %s: not a list of CALL or CALL=ACTION", r->deny);
