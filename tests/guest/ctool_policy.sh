@@ -65,6 +65,11 @@ t 'logs' 0 'out*err*end' sh -c 'for i in 1 2 3 4 5 6 7 8 9; do ctool logs talker
 t 'inside, the log cannot be opened' 1 '*' ctool exec talker /busybox sh -c 'cat /sys/container/self/log'
 t 'logs -f ends with the container' 0 '*end' sh -c '(sleep 0.5; ctool stop -t 0 talker) & ctool logs -f talker'
 t 'events' 0 '*talker created*talker started*talker stopped status=9*' ctool events talker
+t 'events -f knows the name of one that has gone' 0 '*brief created*brief destroyed*' sh -c 'ctool events -f >$W/follow & pid=$!
+	until [ -s $W/follow ]; do sleep 0.1; done
+	ctool run --rm --name brief $R /busybox sleep 0.5
+	until grep -q "brief destroyed" $W/follow; do sleep 0.1; [ $((n += 1)) -lt 200 ] || break; done
+	kill $pid; cat $W/follow'
 t 'events of all' 0 '*created*destroyed*' sh -c 'ctool events | grep -v talker'
 t 'events -f' 0 '*destroyed*' sh -c 'ctool events -f >$W/events & sleep 0.3; ctool rm talker; sleep 0.5; kill $!; tail -n 1 $W/events'
 t 'logs are bounded' 0 '16384' sh -c "ctool run --detach --name loud $R /busybox sh -c 'seq 100000' >/dev/null
