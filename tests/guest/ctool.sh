@@ -49,6 +49,8 @@ t '-t: which is the user'"'"'s' 0 'crw--w---- * 5 *5 *136, *0 */dev/pts/0?' \
 	ctool run --rm -t -u 5 "$R" /busybox sh -c 'ls -n /dev/pts/0 && : <>/dev/pts/0'
 t '-t: lines and end of input' 0 '*<x>*<y>*end*' sh -c "printf 'x\ny\n' |
 	ctool run --rm -t $R /busybox sh -c 'while read l; do echo \"<\$l>\"; done; echo end'"
+t '-t: all of a long input, up to a line without an end' 0 '*30374?' sh -c "head -c 30000 /dev/zero | tr '\\0' x | fold >$W/long
+	ctool run --rm -t $R /busybox sh -c 'stty -echo; wc -c' <$W/long | tail -n 1"
 t '-p: the limit is an error inside' 2 '*esource temporarily unavailable*' \
 	ctool run --rm -p 2 "$R" /busybox sh -c 'sleep 1 & sleep 1 & sleep 1; true'
 t '-m: the limit holds' 0 'survived [1-9]*' ctool run --rm -m 8M "$R" /busybox sh -c \

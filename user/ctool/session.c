@@ -39,7 +39,8 @@ static bool terminal_is_raw;
 /* Bytes on their way from one descriptor to another. */
 struct stream {
 	size_t start, end;
-	bool ended; /* nothing more will come */
+	bool ended;   /* nothing more will come */
+	bool in_line; /* what came last was not the end of a line */
 	char buffer[4096];
 };
 
@@ -170,7 +171,8 @@ static void pass_signals(const struct session *s, pid_t pid)
 		kill(pid, SIGWINCH);
 }
 
-/* From ctool's input into the stream; at its end the program is told as by Ctrl-D. */
+/* From ctool's input into the stream; at its end the program is told as by Ctrl-D, of which the
+ * first ends a line that has begun. */
 static void fill_from_input(struct stream *in)
 {
 	ssize_t n = read(STDIN_FILENO, in->buffer, sizeof in->buffer);
@@ -178,11 +180,14 @@ static void fill_from_input(struct stream *in)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	in->start = 0;
-	in->end = n > 0 ? (size_t)n : 1;
-	if (n <= 0) {
-		in->buffer[0] = '\004';
-		in->ended = true;
+	in->end = (size_t)n;
+	if (n > 0) {
+		in->in_line = in->buffer[n - 1] != '\n';
+		return;
 	}
+	in->end = in->in_line ? 2 : 1;
+	memset(in->buffer, '\004', in->end);
+	in->ended = true;
 }
 
 static void drain_to_program(struct stream *in, int master)
