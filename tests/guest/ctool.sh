@@ -171,6 +171,8 @@ t 'by its id theirs is meant; its directory is not the one out here' 1 '*web 0' 
 	id=$(ctool exec web2 /ctool list -q); ctool exec $id /busybox hostname
 	echo $(cat /sys/container/$id/name; ctool info $id | grep -c " disk .*M used")
 	ctool info $id | grep -q " disk .*M used"'
+t 'nor does cp take ours for it' 125 'ctool: cp: *: its directory is in the container that made it' \
+	sh -c 'ctool cp "$(ctool exec web2 /ctool list -q):/big" $W/stolen'
 t 'remove both' 0 '' sh -c 'ctool rm -f web web2; ctool list -aq'
 
 # --- users who are others outside

@@ -153,6 +153,8 @@ static int place_inside(const char *operand, const char *path, struct place *p)
 		return status;
 	p->end.path = *path == '/' ? path : text("/%s", path);
 	if (!*volume) {
+		if (!control_is_own(id))
+			return fail("%s: its directory is in the container that made it", word);
 		root = control_text(id, "root");
 		p->end.root = root;
 		return root ? 0 : fail_errno(errno, "%s", word);
