@@ -44,6 +44,18 @@ static struct waitq *state_changed(void *object, const u64 **generation)
 	return &c->changed;
 }
 
+/* The container around it; of what is outside the reader there is nothing to say. */
+static int show_parent(void *object, struct text *t)
+{
+	struct container *c = object;
+
+	if (c->parent && sees(current->owner, &c->parent->owner))
+		text_printf(t, "%u\n", c->parent->owner.id);
+	else
+		text_printf(t, "none\n");
+	return 0;
+}
+
 static int show_root(void *object, struct text *t)
 {
 	struct container *c = object;
@@ -194,6 +206,7 @@ static const struct pseudo_entry container_files[] = {
 	CONTROL_READABLE("name", show_name),
 	{ .name = "state", .mode = S_IFREG | 0444, .show = show_state, .changed = state_changed },
 	CONTROL_READABLE("procs", show_procs),
+	CONTROL_READABLE("parent", show_parent),
 	CONTROL_READABLE("root", show_root),
 	CONTROL_READABLE("hostname", show_hostname),
 	CONTROL_READABLE("console", show_console),

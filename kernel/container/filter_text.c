@@ -9,6 +9,10 @@
  *
  * "mkdir=EPERM unlink=kill open=notify ptrace=log". Of several rules for a call the
  * last counts, so "all=EPERM read=allow" is a list of what is allowed.
+ *
+ * exit and exit_group cannot be answered by anything but the end, which no C library is
+ * prepared for the lack of: a process that may not end calls them for ever. So "all" with
+ * an errno or notify leaves them out, and by name that is -EINVAL.
  */
 #include "container/filter.h"
 #include "core/errno.h"
@@ -42,6 +46,21 @@ static int action_parse(const char *s, u16 *rule)
 	return 0;
 }
 
+/* May the call at index be answered with something else than what it does? */
+static bool call_has_answer(unsigned index)
+{
+	const char *name = syscall_name_at(index);
+
+	return !name || (strcmp(name, "exit") && strcmp(name, "exit_group"));
+}
+
+static bool rule_fits(u16 rule, unsigned index)
+{
+	enum filter_kind kind = FILTER_KIND(rule);
+
+	return (kind != FILTER_ERRNO && kind != FILTER_NOTIFY) || call_has_answer(index);
+}
+
 static int rule_parse(struct filter_table *t, char *word)
 {
 	char *equals = strchr(word, '=');
@@ -54,11 +73,12 @@ static int rule_parse(struct filter_table *t, char *word)
 		return -EINVAL;
 	if (!strcmp(word, "all")) {
 		for (unsigned i = 0; i < SYSCALL_TABLE_SIZE; i++)
-			t->rule[i] = rule;
+			if (rule_fits(rule, i))
+				t->rule[i] = rule;
 		return 0;
 	}
 	index = syscall_find(word);
-	if (index == SYSCALL_TABLE_SIZE)
+	if (index == SYSCALL_TABLE_SIZE || !rule_fits(rule, index))
 		return -EINVAL;
 	t->rule[index] = rule;
 	return 0;

@@ -114,10 +114,11 @@ static bool process_announce(struct process *p)
 /* --- orphans --- */
 
 /*
- * Who inherits p's children that were born in t: the nearest subreaper that lives there, t's
- * pid 1, or nobody.
+ * Who inherits p's children whose home is t: the nearest subreaper that lives there, t's pid 1, or
+ * nobody. A pid 1 never gets those who are `away`, in another container for good: it does not
+ * expect them, and until somebody waits for them that container cannot be started again.
  */
-static struct process *process_heir(struct process *p, struct pid_table *t)
+static struct process *process_heir(struct process *p, struct pid_table *t, bool away)
 {
 	struct process *a;
 
@@ -126,7 +127,7 @@ static struct process *process_heir(struct process *p, struct pid_table *t)
 			if (a->child_subreaper && a->state == PROCESS_ALIVE)
 				return a;
 	/* A pid 1 without threads is ending, or a zombie. */
-	return t->init && t->init != p && t->init->thread_count ? t->init : NULL;
+	return !away && t->init && t->init != p && t->init->thread_count ? t->init : NULL;
 }
 
 static void child_parent_died(struct process *c)
@@ -162,15 +163,18 @@ void process_reparent_children(struct process *p, struct pid_table *only, struct
 {
 	struct process *c, *next, *heir = NULL;
 	struct pid_table *table = NULL, *home;
+	bool away, were_away = false;
 
 	spin_assert_held(&tree_lock);
 	list_for_each_safe (c, next, &p->children, sibling) {
 		home = process_home(c); /* they differ if p has joined or left since */
 		if (only && home != only)
 			continue;
-		if (home != table) {
+		away = c->outer.table && !c->outer.back;
+		if (home != table || away != were_away) {
 			table = home;
-			heir = process_heir(p, table);
+			were_away = away;
+			heir = process_heir(p, table, away);
 		}
 		child_reparent(c, p, heir, dead);
 	}

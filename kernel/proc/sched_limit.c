@@ -17,6 +17,7 @@
  * begins the next one. What is not used in a period does not count in the next.
  */
 #include "core/errno.h"
+#include "core/trace.h"
 #include "proc/sched.h"
 
 #define PERIOD_MIN (1 * NSEC_PER_MSEC)
@@ -88,9 +89,10 @@ ktime_t sched_budget_slow(const struct task *t, ktime_t now)
 	return MIN(MAX(budget / cpu_count, (ktime_t)BUDGET_MIN), (ktime_t)BUDGET_MAX);
 }
 
-/* Until when current is to wait for l; 0: not at all. */
-static ktime_t limit_wait_until(struct sched_limit *l, ktime_t now)
+/* Until when current is to wait for g's limit; 0: not at all. */
+static ktime_t limit_wait_until(struct sched_group *g, ktime_t now)
 {
+	struct sched_limit *l = &g->limit;
 	ktime_t until = 0;
 
 	spin_lock(&l->lock);
@@ -102,6 +104,7 @@ static ktime_t limit_wait_until(struct sched_limit *l, ktime_t now)
 			l->throttled++;
 			l->hit = true;
 			l->hit_at = now;
+			trace(TRACE_THROTTLE, g->id, l->ends - now);
 		}
 	}
 	spin_unlock(&l->lock);
@@ -115,7 +118,7 @@ void sched_hold(void)
 	task_clear_work(current, WORK_THROTTLE);
 	current->sched.held = true;
 	while (g->parent && !kill_pending()) {
-		ktime_t until = limit_wait_until(&g->limit, ktime_get());
+		ktime_t until = limit_wait_until(g, ktime_get());
 
 		if (!until) {
 			g = g->parent;

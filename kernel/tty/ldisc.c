@@ -3,7 +3,9 @@
  * ldisc.c - the line discipline (POSIX.1, chapter 11; man 3 termios; Linux's
  * N_TTY is the model for what POSIX leaves open).
  *
- * Input goes into a ring of TTY_BUFFER bytes. In canonical mode the bytes from
+ * Input goes into a ring of TTY_BUFFER bytes. When it is full and somebody could read from it,
+ * who types has to wait (a pty's master) or loses what he typed (a keyboard); a line that is
+ * longer than the ring loses its rest. In canonical mode the bytes from
  * line_start on are being edited and cannot be read; a line's last byte has its
  * bit set in `ends`. The end-of-file character is kept as a '\0' with that bit,
  * which readers take as the end of a line but do not return. Signals that a
@@ -371,12 +373,22 @@ static bool input_map(const struct tty *t, char *c)
 	return true;
 }
 
-/* One character. False: raw mode and the ring is full. *sig: a signal to send. */
+static bool input_is_full(const struct tty *t)
+{
+	return ring_used(t) >= TTY_BUFFER - 1;
+}
+
+bool tty_input_waits(const struct tty *t)
+{
+	return input_is_full(t) && (!flag(t, ICANON) || t->lines);
+}
+
+/* One character. False: it is to wait. *sig: a signal to send. */
 static bool input_char(struct tty *t, char c, int *sig)
 {
-	bool full = ring_used(t) >= TTY_BUFFER - 1;
+	bool full = input_is_full(t);
 
-	if (full && !flag(t, ICANON) && !signal_of(t, c))
+	if (tty_input_waits(t) && !signal_of(t, c))
 		return false;
 	if (t->literal) {
 		t->literal = false;
@@ -423,6 +435,8 @@ size_t tty_input(struct tty *t, const char *s, size_t n)
 			group_signal(g, sig);
 			group_put(g);
 		}
+		if (sig && t->ops->input_room) /* it has emptied the buffer */
+			t->ops->input_room(t);
 		if (!taken)
 			break;
 	}
@@ -434,7 +448,7 @@ size_t tty_input_room(struct tty *t)
 	size_t room;
 
 	spin_lock(&t->lock);
-	room = flag(t, ICANON) ? TTY_BUFFER : TTY_BUFFER - 1 - ring_used(t);
+	room = tty_input_waits(t) ? 0 : MAX(TTY_BUFFER - 1 - ring_used(t), 1u);
 	spin_unlock(&t->lock);
 	return room;
 }

@@ -321,7 +321,7 @@ static s64 master_type(struct file *f, struct pty *p, const char *s, size_t n)
 			continue;
 		}
 		spin_lock(&p->slave.lock);
-		if (p->slave.head - p->slave.tail >= TTY_BUFFER - 1)
+		if (tty_input_waits(&p->slave))
 			err = waitq_sleep(&p->writable, &p->slave.lock, SLEEP_INTERRUPTIBLE,
 					  KTIME_NEVER);
 		spin_unlock(&p->slave.lock);

@@ -132,8 +132,9 @@ void tty_put(struct tty *t);
 /* Input from the line: any context. How many bytes were taken (less than n: full, in raw mode). */
 size_t tty_input(struct tty *t, const char *s, size_t n);
 size_t tty_input_room(struct tty *t);
-void tty_output_room(struct tty *t); /* write would take more now; L is held */
-void tty_hangup(struct tty *t);	     /* the line is gone; sleeps */
+bool tty_input_waits(const struct tty *t); /* nothing is taken until somebody has read; L is held */
+void tty_output_room(struct tty *t);	   /* write would take more now; L is held */
+void tty_hangup(struct tty *t);		   /* the line is gone; sleeps */
 void tty_set_size(struct tty *t, const struct winsize *size); /* SIGWINCH if it changed */
 /* Opens t as file f (the driver's open has found it). The reference passes to f. */
 int tty_open_file(struct tty *t, struct file *f);

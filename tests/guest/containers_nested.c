@@ -93,6 +93,40 @@ static void nested_exit(void)
 	nested_end(true);
 }
 
+/*
+ * Whoever put the first program into the inner container is gone, and pid 1 around it waits for nobody:
+ * the inner one can be started again all the same.
+ */
+static void start_again(void)
+{
+	pid_t pid, maker, program;
+
+	world();
+	OK(mkdir("r/inner", 0755));
+	int c = spawn();
+	CFORKED(pid, c) idle();
+	CFORKED(maker, c)
+	{
+		struct container_spec s = spec_of("/inner");
+		int d = OK(syscall(SYS_spawncont, &s, sizeof s));
+		CFORKED(program, d) idle();
+		WORD(0) = d;
+		STREQ(get("/sys/container/self/parent"), "none\n");
+	}
+	EQ(reap(maker), 0);
+	EQ(info_of(c).pids_current, 2);
+	char around[16];
+	snprintf(around, sizeof around, "%d", c);
+	STREQ(control_get(WORD(0), "parent"), around);
+	STREQ(control_get(c, "parent"), "0");
+	OK(CSTOP(WORD(0)));
+	CFORKED(program, WORD(0)) _exit(3);
+	EQ(reap(program), 3);
+	EQ(info_of(c).pids_current, 1); /* and no zombie counts */
+	gone(c);
+	EQ(reap(pid), 128 + SIGKILL);
+}
+
 /* Depth 8 is the limit. Each level makes the next and lives in it. */
 static void depth(void)
 {
@@ -194,7 +228,7 @@ static void mounted_from_outside(void)
 }
 
 static const struct tap_case cases[] = {
-	T(mounted_from_outside), T(nested), T(nested_stop), T(nested_exit), T(depth),
+	T(mounted_from_outside), T(nested), T(nested_stop), T(nested_exit), T(start_again), T(depth),
 };
 
 int main(int argc, char **argv)

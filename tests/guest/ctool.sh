@@ -49,6 +49,8 @@ t '-t: which is the user'"'"'s' 0 'crw--w---- * 5 *5 *136, *0 */dev/pts/0?' \
 	ctool run --rm -t -u 5 "$R" /busybox sh -c 'ls -n /dev/pts/0 && : <>/dev/pts/0'
 t '-t: lines and end of input' 0 '*<x>*<y>*end*' sh -c "printf 'x\ny\n' |
 	ctool run --rm -t $R /busybox sh -c 'while read l; do echo \"<\$l>\"; done; echo end'"
+t '-t: all of a long input, up to a line without an end' 0 '*30374?' sh -c "head -c 30000 /dev/zero | tr '\\0' x | fold >$W/long
+	ctool run --rm -t $R /busybox sh -c 'stty -echo; wc -c' <$W/long | tail -n 1"
 t '-p: the limit is an error inside' 2 '*esource temporarily unavailable*' \
 	ctool run --rm -p 2 "$R" /busybox sh -c 'sleep 1 & sleep 1 & sleep 1; true'
 t '-m: the limit holds' 0 'survived [1-9]*' ctool run --rm -m 8M "$R" /busybox sh -c \
@@ -69,7 +71,7 @@ t 'list --format json' 0 '\[{"id":*,"name":"web","state":"running","procs":*,"pi
 	ctool list --format json
 t 'info' 0 '*container *: web*state *running*hostname *port*root *'"$R"'*processes *used, * available, 8 maximum*memory*16M maximum*disk*cpu*ticks*PID*NAME*' \
 	ctool info web
-t 'inspect as JSON' 0 '\[{*"processes":\[{"pid":1,*"cpu_usage_usec":*"limits":{*"events":{*}\]' ctool inspect --format json web
+t 'inspect as JSON' 0 '\[{*"processes":\[{"pid":1,*"cpu_usage_usec":*"limits":{"pids_max":8,"memory_max":16777216,"memory_high":null,*"cpu_max":null,*"cpu_weight":100}*"events":{*"pids_max":0,*}\]' ctool inspect --format json web
 t 'info of all' 0 '*: web*' ctool info
 t 'top' 0 'web: running*PID*NAME*' ctool top web
 t 'ps does not show it' 0 '0' sh -c '"$0" >$W/ps; grep -c "sleep 0[.]05" $W/ps; true' "$(tool ps)"
@@ -127,6 +129,7 @@ t 'the list shows it' 0 '*running*vc1 *'"$R"' */busybox sh' ctool list
 t 'a console is taken once' 125 'ctool: start: console vc1 is taken by c*' ctool start vc1 "$R" /busybox sh
 t 'options in any order' 0 'two' ctool start -p 8 vc2 --name two "$R" -m 16M /busybox sh -c \
 	'[ -t 0 ] && echo terminal >/tmp/seen; sleep 100'
+t 'which has a name in there' 0 '/dev/console*' ctool exec two /busybox readlink /proc/1/fd/0
 t 'its standard input is a terminal' 0 'terminal' sh -c "until [ -s $R/tmp/seen ]; do sleep 0.1; done; cat $R/tmp/seen"
 t 'attach, disconnect' 0 'two is on console vc2*' sh -c 'ctool connect two && ctool disconnect'
 t 'not a console' 125 'ctool: start: not a console (vc1 to vc9): vc0' ctool start vc0 "$R" /busybox sh
@@ -143,9 +146,34 @@ t 'ps -a inside shows no other' 0 '3' inside sh -c '/ps -a >/tmp/ps; wc -l </tmp
 t 'df inside' 0 'Filesystem*Mounted on*/*' inside sh -c '/df /'
 t 'free inside shows the limit' 0 '*16384*' ctool run --rm -m 16M "$R" /free
 t 'free -h' 0 '*16M*' ctool run --rm -m 16M "$R" /free -h
+t 'itself: its processes, its disk' 0 '*: *1 used*disk *[KM] used*PID*NAME*1 *R *ctool*' ctool run --rm "$R" /ctool info self
+for command in pause resume stop kill wait rm start logs diff; do
+	t "itself: not $command" 125 "ctool: $command: self: ctool itself is in it*" ctool "$command" self
+done
+t 'itself: not set' 125 'ctool: set: self: ctool itself is in it*' ctool set self pids.max=9
+t 'itself: not exec' 125 'ctool: exec: self: ctool itself is in it*' ctool exec self true
+t 'itself: events' 0 '*started*' ctool run --rm "$R" /ctool events self
 t 'ctool inside sees itself only' 0 '*container *: *1 used*' sh -c "ctool run --rm $R /ctool info self; ctool run --rm $R /ctool list -aq"
 t 'a container inside a container' 0 '1 inner' ctool run --rm "$R" /busybox sh -c \
 	'/ctool create /in /busybox && /ctool run --rm --name inner /in /busybox sh -c "echo \$\$ \$(hostname)"'
+
+# --- a container in a container, by the name of one out here
+
+mkdir "$W/nest" && head -c 3000000 /dev/zero >"$W/nest/big"
+t 'one of the same name inside another' 0 "web2*web" sh -c "ctool run --detach --name web2 $R /busybox sleep 1000
+	ctool exec web2 /busybox sh -c 'mkdir -p $W/nest && cp /busybox $W/nest &&
+		/ctool run --detach --name web $W/nest /busybox sleep 1000'"
+t 'inside it is theirs' 0 '' ctool exec web2 /ctool exec web /busybox true
+t 'out here there is none' 125 'ctool: exec: no such container: web' ctool exec web /busybox true
+t 'and then ours' 0 'web*ours' sh -c "ctool run --detach --name web $R /busybox sleep 1000
+	ctool exec web /busybox sh -c '>/mine'; [ -f $R/mine ] && rm $R/mine && echo ours"
+t 'by its id theirs is meant; its directory is not the one out here' 1 '*web 0' sh -c '
+	id=$(ctool exec web2 /ctool list -q); ctool exec $id /busybox hostname
+	echo $(cat /sys/container/$id/name; ctool info $id | grep -c " disk .*M used")
+	ctool info $id | grep -q " disk .*M used"'
+t 'nor does cp take ours for it' 125 'ctool: cp: *: its directory is in the container that made it' \
+	sh -c 'ctool cp "$(ctool exec web2 /ctool list -q):/big" $W/stolen'
+t 'remove both' 0 '' sh -c 'ctool rm -f web web2; ctool list -aq'
 
 # --- users who are others outside
 

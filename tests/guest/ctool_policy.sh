@@ -50,8 +50,10 @@ t '-v' 0 'outside' ctool run --rm -v "$W/data:/data" "$R" /busybox sh -c 'cat /d
 t '-v wrote' 0 'inside' cat "$W/data/file"
 t '-v :ro' 1 '*Read-only file system' ctool run --rm -v "$W/data:/data:ro" "$R" /busybox sh -c 'echo x >/data/file'
 t '-v: a file' 0 'inside' ctool run --rm -v "$W/data/file:/plain" "$R" /busybox cat /plain
-t '-v: no source' 125 '*No such file or directory' ctool run --rm -v /none:/data "$R" /busybox true
-t '-v: no target' 125 '*No such file or directory' ctool run --rm -v "$W/data:/none" "$R" /busybox true
+t '-v: no source' 125 'ctool: run: -v: /none: No such file or directory' ctool run --rm -v /none:/data "$R" /busybox true
+t '-v: no target' 125 'ctool: run: -v: /none is not there inside' ctool run --rm -v "$W/data:/none" "$R" /busybox true
+t '-v: a file on a directory' 125 'ctool: run: -v: /data: a file goes on a file*' ctool run --rm -v "$W/data/file:/data" "$R" /busybox true
+t '-v: no root' 125 'ctool: run: no such directory: /none' ctool run --rm -v "$W/data:/data" /none /busybox true
 t '-v: malformed' 125 'ctool: run: -v: /a: not SRC:DST*' ctool run --rm -v /a "$R" /busybox true
 t '-v: malformed mode' 125 'ctool: run: -v: /a:/b:rx: neither ro nor rw' ctool run --rm -v /a:/b:rx "$R" /busybox true
 
@@ -63,6 +65,11 @@ t 'logs' 0 'out*err*end' sh -c 'for i in 1 2 3 4 5 6 7 8 9; do ctool logs talker
 t 'inside, the log cannot be opened' 1 '*' ctool exec talker /busybox sh -c 'cat /sys/container/self/log'
 t 'logs -f ends with the container' 0 '*end' sh -c '(sleep 0.5; ctool stop -t 0 talker) & ctool logs -f talker'
 t 'events' 0 '*talker created*talker started*talker stopped status=9*' ctool events talker
+t 'events -f knows the name of one that has gone' 0 '*brief created*brief destroyed*' sh -c 'ctool events -f >$W/follow & pid=$!
+	until [ -s $W/follow ]; do sleep 0.1; done
+	ctool run --rm --name brief $R /busybox sleep 0.5
+	until grep -q "brief destroyed" $W/follow; do sleep 0.1; [ $((n += 1)) -lt 200 ] || break; done
+	kill $pid; cat $W/follow'
 t 'events of all' 0 '*created*destroyed*' sh -c 'ctool events | grep -v talker'
 t 'events -f' 0 '*destroyed*' sh -c 'ctool events -f >$W/events & sleep 0.3; ctool rm talker; sleep 0.5; kill $!; tail -n 1 $W/events'
 t 'logs are bounded' 0 '16384' sh -c "ctool run --detach --name loud $R /busybox sh -c 'seq 100000' >/dev/null

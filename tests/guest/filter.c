@@ -26,7 +26,7 @@ static void rules(void)
 		"nosuchcall", "mkdir=",	      "mkdir=EWHAT", "mkdir=eperm",
 		"=EPERM",     "mkdir==EPERM", "mkdir=log+",  "mkdir=log+allow ?",
 		"mkdir=512",  "mkdir rmdir=", "log",	     "mkdir=log+log+kill",
-		"mkdir\001"
+		"mkdir\001",  "exit_group",   "exit=ENOSYS", "exit_group=notify"
 	};
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		ERR(control_set(c, "syscalls.deny", bad[i]), EINVAL);
@@ -42,8 +42,30 @@ static void rules(void)
 	STREQ(control_get(c, "syscalls.deny"), "mkdir=ENOSPC");
 	OK(control_set(c, "syscalls.deny", "all=kill"));
 	CHECK(strlen(control_get(c, "syscalls.deny")) > 4000);
+	OK(control_set(c, "syscalls.deny", "exit=kill exit_group=log"));
+	STREQ(control_get(c, "syscalls.deny"), "exit=kill exit_group=log");
 	OK(control_set(c, "syscalls.deny", "\n"));
 	STREQ(control_get(c, "syscalls.deny"), "");
+	gone(c);
+}
+
+/* Whatever is refused, a process can end. */
+static void all_but_the_end(void)
+{
+	world();
+	int c = spawn();
+	pid_t p = CFORK(c);
+	if (!p) {
+		while (!WORD(0))
+			;
+		WORD(1) = mkdir("/a", 0755) == -1 && errno == EPERM;
+		_exit(7);
+	}
+	OK(control_set(c, "syscalls.deny", "all=EPERM"));
+	CHECK(!strstr(control_get(c, "syscalls.deny"), "exit"));
+	WORD(0) = 1;
+	EQ(reap(p), 7);
+	EQ(WORD(1), 1);
 	gone(c);
 }
 
@@ -295,8 +317,15 @@ static void changes_in_flight(void)
 }
 
 static const struct tap_case cases[] = {
-	T(rules),	 T(actions),	    T(kill_ends_all_threads), T(in_the_specification),
-	T(only_narrows), T(strictest_wins), T(who_may_write),	      T(changes_in_flight),
+	T(rules),
+	T(all_but_the_end),
+	T(actions),
+	T(kill_ends_all_threads),
+	T(in_the_specification),
+	T(only_narrows),
+	T(strictest_wins),
+	T(who_may_write),
+	T(changes_in_flight),
 };
 
 int main(int argc, char **argv)

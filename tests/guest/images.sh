@@ -44,6 +44,12 @@ t 'from scratch' 0 '*' build none 'FROM scratch' 'COPY one /'
 t 'it has nothing to run' 127 'ctool: run: /bin/sh: not found' ctool run none
 t 'no such image' 125 '*line 1: FROM: no such image: nix*' build x 'FROM nix'
 t 'a step that fails' 125 '*line 2: RUN: it ended with status 3: exit 3' build x 'FROM base' 'RUN exit 3'
+t 'a signal ends it, and what it runs, which as pid 1 need not obey' 125 '*line 3: RUN: it ended with status 137*0' sh -c \
+	'printf "FROM base\nRUN echo 1\nRUN ls /sys/container; exec sleep 1000\n" >$W/Long
+	ctool build -f $W/Long -t long $W >$W/long 2>&1 & build=$!
+	until grep -q self $W/long; do sleep 0.1; done
+	kill -TERM $build; wait $build; status=$?
+	cat $W/long; ctool list -aq; ctool images -q | grep -c long; exit $status'
 t 'no such step' 125 '*line 2: no such step: FOO*' build x 'FROM base' 'FOO bar'
 t 'the first step is FROM' 125 '*line 1: RUN: the first step is FROM or IMPORT' build x 'RUN true'
 t 'an open quote' 125 '*line 2: ENV: a quote is not closed' build x 'FROM base' 'ENV "A=1'
@@ -104,6 +110,11 @@ t 'nor do links of one in a directory' 0 'kept' sh -c 'ln -s $W/host $W/d/abs; l
 t 'a link is copied as a link' 0 "$W/host" sh -c 'ctool cp evil:/abs $W/l; readlink $W/l; ctool rm evil'
 t 'set-user-id does not come out' 0 '755' sh -c 'ctool run --rm --name s --detach base sh -c "cp /bin/busybox /s; chmod 4755 /s; >/ok; sleep 100" >/dev/null
 	until ctool exec s ls /ok >/dev/null 2>&1; do sleep 0.1; done; ctool cp s:/s $W/s; stat -c %a $W/s; ctool rm -f s'
+t 'a whole root comes out, without its devices' 0 '*devices do not come out: [1-9]* left out*x dev etc*' sh -c 'ctool cp live:/ $W/all
+	find $W/all -type b -o -type c; cd $W/all && [ -d tmp ] && echo x $(ls -d dev etc)'
+t 'a device alone' 125 '*Operation not permitted' sh -c 'ctool cp live:/dev/console $W'
+t 'no place for it' 125 'ctool: cp: c: No such file or directory' sh -c 'mount -t tmpfs -o ro none /run; ctool cp c:/x $W
+	status=$?; umount /run; exit $status'
 t 'not there' 125 'ctool: cp: /nix: No such file or directory' ctool cp c:/nix "$W"
 t 'neither' 125 'ctool: cp: neither a nor b is CONT:PATH' ctool cp a b
 t 'no such container' 125 'ctool: cp: no such container: nobody' ctool cp nobody:/x "$W"

@@ -238,6 +238,67 @@ static void other_calls(void)
 	close_pty();
 }
 
+/* More lines than the buffer holds: whoever types them waits until they are read, and none is lost. */
+static void many_lines(void)
+{
+	static char line[80];
+	struct pollfd p;
+	long typed = 0, total = 0;
+	int status, held;
+	pid_t pid;
+
+	open_pty();
+	modes(0, ECHO, 1, 0);
+	memset(line, 'x', sizeof line - 1);
+	line[sizeof line - 1] = '\n';
+	/* without waiting: so much and not more */
+	OK(fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK));
+	while ((held = write(master, line, sizeof line)) == sizeof line)
+		typed += held;
+	typed += held > 0 ? held : 0;
+	CHECK(typed > 2000 && typed < 1 << 20);
+	ERR(write(master, "x", 1), EAGAIN);
+	p = (struct pollfd){ .fd = master, .events = POLLOUT };
+	EQ(poll(&p, 1, 0), 0);
+	OK(tcflush(slave, TCIFLUSH)); /* makes room */
+	EQ(poll(&p, 1, 1000), 1);
+	if (on_skerry()) { /* so does a signal; Linux would not see it behind what waits */
+		while (write(master, line, sizeof line) == sizeof line)
+			;
+		EQ(poll(&p, 1, 0), 0);
+		EQ(write(master, "\3", 1), 1);
+		EQ(poll(&p, 1, 0), 1);
+	}
+	OK(tcflush(slave, TCIFLUSH));
+	OK(fcntl(master, F_SETFL, O_RDWR));
+	/* waiting */
+	FORKED(pid)
+	{
+		for (int i = 0; i < 500; i++)
+			EQ(write(master, line, sizeof line), sizeof line);
+		EQ(write(master, "\4", 1), 1);
+	}
+	for (ssize_t n; (n = read(slave, line, sizeof line)) > 0; total += n)
+		CHECK(n == sizeof line && line[0] == 'x' && line[n - 1] == '\n');
+	EQ(total, 500 * (long)sizeof line);
+	EQ(waitpid(pid, &status, 0), pid);
+	/* one that is too long loses its rest, and its end is there */
+	FORKED(pid)
+	{
+		for (int i = 0; i < 100; i++)
+			EQ(write(master,
+				 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+				 60),
+			   60);
+		EQ(write(master, "\n", 1), 1);
+	}
+	static char longest[8192];
+	EQ(read(slave, longest, sizeof longest), 4096);
+	EQ(longest[4095], '\n');
+	EQ(reap(pid), 0);
+	close_pty();
+}
+
 /* Who waits behind another reader can be killed. */
 static void killed_in_line(void)
 {
@@ -284,8 +345,8 @@ static void waiting_in_line(void)
 }
 
 static const struct tap_case cases[] = {
-	T(opening), T(default_modes), T(lines),		 T(echo),
-	T(raw),	    T(other_calls),   T(killed_in_line), T(waiting_in_line),
+	T(opening),    T(default_modes),  T(lines),	      T(echo), T(raw), T(other_calls),
+	T(many_lines), T(killed_in_line), T(waiting_in_line),
 };
 
 int main(int argc, char **argv)

@@ -13,6 +13,12 @@
 
 static int tests;
 
+/* Of the system calls control.c needs this alone. */
+int getcid(void)
+{
+	return 0;
+}
+
 static void ok(bool good, const char *name)
 {
 	printf("%sok %d - %s\n", good ? "" : "not ", ++tests, name);

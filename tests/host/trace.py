@@ -46,6 +46,7 @@ ok(has("denial", a="mkdir") or has("denial", a="mkdirat"), "a denial")
 ok(any(e["args"]["result"] == "-1" for e in call("mkdir") + call("mkdirat")), "the refused call, with its errno")
 ok(has("charge-refused", a="pids"), "a refused charge")
 ok(has("fault"), "faults")
+ok(any(e["name"] == "throttle" and 0 < int(e["args"]["b"]) <= 100_000_000 for e in mine), "throttles, with the rest of the period")
 ok(len(call("execve")) >= 3 and call("wait4"), "system calls")
 ok(has("container", b="running") and has("container", b="stopped"), "its states")
 runs = [e for e in mine if e.get("cat") == "run"]

@@ -5,13 +5,16 @@ cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# A container that is refused a mkdir and a third process, takes page faults, and is stopped in the end.
+# A container that is refused a mkdir and a third process, takes page faults, computes more than it may, and is
+# stopped in the end.
 workload='ctool create /c /bin/busybox
-ctool trace -t 3 -o /tmp/all.json & sleep 0.5
-ctool run --name traced -p 2 --deny mkdir,mkdirat /c /busybox sh -c "
+ctool trace -o /tmp/all.json & sleep 0.5
+ctool run --name traced -p 2 --cpus 0.3 --deny mkdir,mkdirat /c /busybox sh -c "
 	/busybox mkdir /x
+	i=0; while [ \$i -lt 10000 ]; do i=\$((i + 1)); done
 	(/busybox true; /busybox true) & wait
 	/busybox sleep 0.1 & /busybox sleep 0.1" 2>/dev/null
+kill $!
 wait
 ctool run --detach --name other /c /busybox sleep 100
 ctool trace -t 1 -o /tmp/one.json other & sleep 0.2

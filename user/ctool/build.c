@@ -456,11 +456,16 @@ static int steps_do(struct build *b, const struct step *steps, size_t count)
 {
 	int status = 0, err;
 
+	session_listen(); /* so that what is half made does not stay */
 	for (size_t i = 0; i < count && !status; i++) {
+		if (session_is_to_end())
+			return fail("interrupted");
 		printf("%zu/%zu %s %s\n", i + 1, count, steps[i].verb->name, steps[i].rest);
 		fflush(stdout);
 		status = steps[i].verb->act(b, &steps[i]);
 	}
+	if (!status && session_is_to_end())
+		status = fail("interrupted");
 	if (!status) {
 		err = image_config_write(b->place, &b->rec);
 		if (err)

@@ -82,8 +82,11 @@ static int receive_side(const struct copy_end *from, const struct copy_end *to, 
 		}
 		if (!err)
 			err = tree_receive(&sink, &m);
-		if (err > 0)
+		if (err > 0) {
+			if (sink.devices)
+				fail("devices do not come out: %u left out", sink.devices);
 			return 0;
+		}
 		if (err)
 			return fail_errno(err, "%s", sink.where);
 	}
@@ -170,6 +173,8 @@ static int place_inside(const char *operand, const char *path, struct place *p)
 	if (status)
 		return status;
 	if (!*volume) {
+		if (!control_is_own(id))
+			return fail("%s: its directory is in the container that made it", word);
 		root = control_text(id, "root");
 		p->end.root = root;
 		return root ? 0 : fail_errno(errno, "%s", word);

@@ -61,6 +61,7 @@ struct request {
 	struct container_bind binds[CONTAINER_BINDS_MAX];
 	unsigned bind_count;
 	bool interactive, tty, detach, remove;
+	bool ends; /* of run_once: see struct session */
 	bool all, quiet, force, json, follow;
 	const char *output;	/* of trace; NULL: standard output */
 	const char *file, *tag; /* of build */
@@ -116,6 +117,8 @@ __attribute__((format(printf, 1, 2))) char *text(const char *format, ...); /* fo
 
 /* The container meant by an operand: 0 or an exit status after the message. */
 int container_find(const char *word, int *id);
+/* The same for what is done to a container from outside: not to the one that ctool is in. */
+int container_find_other(const char *word, int *id);
 /* Its name, or its id as text; for free(). */
 char *container_label(int id);
 int container_state(const char *word, int id, enum container_state *state);
@@ -175,6 +178,7 @@ struct launch {
 	int output; /* the same for 1 and 2 alone, after that */
 	int master; /* or -1: of the pty whose slave becomes 0, 1 and 2 */
 	bool tty;   /* 0 is a terminal that becomes the controlling one */
+	bool ends;  /* see struct session */
 	const struct record *what;
 	const sigset_t *mask; /* signals blocked in the program */
 };
@@ -185,8 +189,13 @@ int launch(const struct launch *l, pid_t *pid);
 /* Staying with a program: signals and, with a pty, the terminal are passed on. */
 struct session {
 	int master;    /* of the pty, or -1 */
+	bool ends;     /* a signal that ends ctool ends the program, whatever that thinks of it */
 	sigset_t mask; /* as it was */
 };
+
+/* From now on signals are noted; has one come that asks ctool to end? */
+void session_listen(void);
+bool session_is_to_end(void);
 
 /* pty: with one of container `id`. 0 or exit status */
 int session_begin(struct session *s, int id, bool pty);

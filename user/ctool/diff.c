@@ -308,7 +308,7 @@ int do_diff(struct request *r)
 {
 	const char *word = r->operands[0];
 	char *all, *rest, *line;
-	int id, status = container_find(word, &id);
+	int id, status = container_find_other(word, &id);
 
 	if (status)
 		return status;

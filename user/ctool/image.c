@@ -225,7 +225,7 @@ int do_images(struct request *r)
 	int err = images_list(&images, &count);
 
 	if (err)
-		return disk_failed(err, "images");
+		return disk_failed(err, "/");
 	if (r->quiet)
 		for (size_t i = 0; i < count; i++)
 			puts(images[i].v.name + strlen(COWFS_IMAGE));
@@ -335,7 +335,7 @@ int do_commit(struct request *r)
 	int id, status = image_check(name), err;
 
 	if (!status)
-		status = container_find(word, &id);
+		status = container_find_other(word, &id);
 	if (!status)
 		status = container_volume(id, word, &volume);
 	if (status)

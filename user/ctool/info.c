@@ -185,6 +185,48 @@ static void json_io(struct json *j, int id)
 	free(text);
 }
 
+/* What may be used at most, by the names of the control files with _ for the dot. */
+static void json_limits(struct json *j, int id)
+{
+	static const char *const files[] = { "pids.max",   "memory.max", "memory.high",
+					     "memory.min", "files.max",	 "disk.max",
+					     "inodes.max", "cpu.max",	 "cpuset.cpus",
+					     "io.max",	   "cpu.weight" };
+
+	json_open(j, "limits", '{');
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		char *key = text("%s", files[i]), *value = control_text(id, files[i]), *end;
+		unsigned long long n = value ? strtoull(value, &end, 10) : 0;
+
+		*strchr(key, '.') = '_';
+		if (!value || !*value || !strncmp(value, "max", 3))
+			json_string(j, key, NULL);
+		else if (end != value && !*end && strcmp(files[i], "cpuset.cpus"))
+			json_number(j, key, n);
+		else
+			json_string(j, key, value);
+		free(key);
+		free(value);
+	}
+	json_close(j, '}');
+}
+
+/* How often a limit was hit, and what came of it. */
+static void json_events(struct json *j, int id)
+{
+	static const char *const what[] = { "memory", "pids", "files", "disk", "inodes" };
+	char file[32], key[32];
+
+	json_open(j, "events", '{');
+	for (size_t i = 0; i < sizeof what / sizeof *what; i++) {
+		snprintf(file, sizeof file, "%s.events", what[i]);
+		snprintf(key, sizeof key, "%s_max", what[i]);
+		json_number(j, key, event(id, file, "max"));
+	}
+	json_number(j, "memory_oom_kill", event(id, "memory.events", "oom_kill"));
+	json_close(j, '}');
+}
+
 static void json_view(struct json *j, const struct view *v, int id)
 {
 	json_open(j, NULL, '{');
@@ -194,15 +236,8 @@ static void json_view(struct json *j, const struct view *v, int id)
 	json_processes(j, v);
 	json_number(j, "cpu_usage_usec", v->cpu_usec);
 	json_io(j, id);
-	json_open(j, "limits", '{');
-	json_limit(j, "pids_max", v->procs_max);
-	json_limit(j, "memory_max", v->memory_max);
-	json_limit(j, "disk_max", v->disk_max);
-	json_close(j, '}');
-	json_open(j, "events", '{');
-	json_number(j, "memory_max", event(id, "memory.events", "max"));
-	json_number(j, "memory_oom_kill", event(id, "memory.events", "oom_kill"));
-	json_close(j, '}');
+	json_limits(j, id);
+	json_events(j, id);
 	json_close(j, '}');
 }
 

@@ -69,10 +69,24 @@ static int take_user(const struct record *what, bool pty)
 	return setgroups(0, NULL) || setgid(what->gid) || setuid(what->uid);
 }
 
+/* The console by the name that it has in here, or -1: ctool's has none inside. */
+static int open_console_inside(void)
+{
+	int fd = open("/dev/console", O_RDWR | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0 && (!isatty(fd) || fcntl(fd, F_SETFL, 0))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 static int take_terminal(const struct launch *l)
 {
-	int stdio = l->stdio;
+	int stdio = l->stdio, named = l->tty && l->master < 0 ? open_console_inside() : -1;
 
+	if (named >= 0)
+		stdio = named;
 	if (l->master >= 0) /* opened here, it is known by the name that it has in here */
 		stdio = ioctl(l->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (stdio < 0)

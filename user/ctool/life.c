@@ -17,7 +17,7 @@ static int for_each(const struct request *r, int (*act)(const struct request *, 
 	int status = 0, id, i;
 
 	for (i = 0; i < r->operand_count; i++) {
-		int err = container_find(r->operands[i], &id);
+		int err = container_find_other(r->operands[i], &id);
 
 		if (!err)
 			err = act(r, r->operands[i], id);
@@ -126,7 +126,7 @@ int do_wait(struct request *r)
 	struct cinfo info;
 	int id, status, err;
 
-	status = container_find(word, &id);
+	status = container_find_other(word, &id);
 	if (status)
 		return status;
 	do {

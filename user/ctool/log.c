@@ -46,7 +46,7 @@ int do_logs(struct request *r)
 	char which[16];
 	int id, fd, err, status;
 
-	status = container_find(r->operands[0], &id);
+	status = container_find_other(r->operands[0], &id);
 	if (status)
 		return status;
 	snprintf(which, sizeof which, "%d", id);
@@ -66,6 +66,29 @@ int do_logs(struct request *r)
 	return err ? fail_errno(err, "%s", r->operands[0]) : 0;
 }
 
+/* The name of `id`; of one that is gone, if it was seen before that. */
+static const char *name_of(int id)
+{
+	static struct {
+		int id;
+		char *name;
+	} * known;
+	static size_t count;
+	size_t i = 0;
+	char *name = id ? control_text(id, "name") : text("host");
+
+	while (i < count && known[i].id != id)
+		i++;
+	if (i == count) {
+		known = must(realloc(known, ++count * sizeof *known));
+		known[i].id = id;
+		known[i].name = name ? name : text("%d", id);
+	} else {
+		free(name);
+	}
+	return known[i].name;
+}
+
 /* "NUMBER SECONDS.MICROSECONDS ID EVENT..." for people; 0, or the event's number. */
 static unsigned long long print_event(const char *line, unsigned long long after)
 {
@@ -73,7 +96,7 @@ static unsigned long long print_event(const char *line, unsigned long long after
 	long long seconds;
 	unsigned usec;
 	int id, at = 0;
-	char when[32], *label;
+	char when[32];
 	struct tm tm;
 	time_t t;
 
@@ -84,9 +107,7 @@ static unsigned long long print_event(const char *line, unsigned long long after
 	t = (time_t)seconds;
 	gmtime_r(&t, &tm);
 	strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
-	label = id ? container_label(id) : text("host");
-	printf("%s.%03u %d %s %s\n", when, usec / 1000, id, label, line + at);
-	free(label);
+	printf("%s.%03u %d %s %s\n", when, usec / 1000, id, name_of(id), line + at);
 	return number;
 }
 
@@ -117,7 +138,8 @@ int do_events(struct request *r)
 		status = container_find(r->operands[0], &id);
 		if (status)
 			return status;
-		snprintf(which, sizeof which, "%d", id);
+		if (id != CONTROL_SELF)
+			snprintf(which, sizeof which, "%d", id);
 	}
 	p.fd = open_file(which, "events");
 	if (p.fd < 0)

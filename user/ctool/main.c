@@ -193,7 +193,7 @@ const struct command *command_find(const char *name)
 
 void command_help(const struct command *c)
 {
-	printf("usage: ctool %s %s\n%s", c->name, c->usage, c->summary);
+	printf("usage: ctool %s%s%s\n%s", c->name, *c->usage ? " " : "", c->usage, c->summary);
 	if (c->aliases[0])
 		printf("; also called %s", c->aliases[0]);
 	putchar('\n');
@@ -235,6 +235,15 @@ int container_find(const char *word, int *id)
 	if (err == -ESRCH)
 		return fail("no such container: %s", word);
 	return err ? fail_errno(err, "/sys/container") : 0;
+}
+
+int container_find_other(const char *word, int *id)
+{
+	int status = container_find(word, id);
+
+	if (!status && *id == CONTROL_SELF)
+		return fail("%s: ctool itself is in it; that is for those outside", word);
+	return status;
 }
 
 char *container_label(int id)

@@ -66,6 +66,27 @@ static int console_taken(int number)
 	return fail("console vc%d is taken", number);
 }
 
+/* ENOENT or ENOTDIR: of the root, or of the sources and targets of -v. */
+static int not_there(const struct request *r, const char *root, int err)
+{
+	const char *target = "";
+
+	for (unsigned i = 0; i < r->bind_count; i++) {
+		const char *source = (const char *)(uintptr_t)r->binds[i].source;
+
+		target = (const char *)(uintptr_t)r->binds[i].target;
+		if (access(source, F_OK))
+			return fail_errno(errno, "-v: %s", source);
+	}
+	if (!r->bind_count || (strchr(root, '/') && access(root, F_OK)))
+		return fail(err == ENOENT ? "no such directory: %s" : "not a directory: %s", root);
+	if (r->bind_count > 1)
+		target = "a target";
+	return fail(err == ENOENT ? "-v: %s is not there inside"
+				  : "-v: %s: a file goes on a file, a directory on a directory",
+		    target);
+}
+
 static int spawn_failed(const struct request *r, const char *root, int err)
 {
 	bool image = !strchr(root, '/') && strcmp(root, "host") != 0;
@@ -79,11 +100,12 @@ static int spawn_failed(const struct request *r, const char *root, int err)
 		return fail("there is a container of that name already: %s", r->name);
 	case EBUSY:
 		return console_taken(r->console);
+	case ENOSPC:
+		return fail("cannot make a container: the disk is full, or it would be more than 8 "
+			    "deep");
 	case ENOENT:
 	case ENOTDIR:
-		if (r->bind_count)
-			return fail_errno(err, "%s, or a source or target of -v", root);
-		return fail(err == ENOENT ? "no such directory: %s" : "not a directory: %s", root);
+		return not_there(r, root, err);
 	case EINVAL:
 		if (r->deny)
 			return fail("--deny: %s: not a list of CALL or CALL=ACTION", r->deny);
@@ -278,6 +300,7 @@ static int run_attached(struct launch *l, bool pty, bool *started)
 	status = session_begin(&s, l->id, pty);
 	if (status)
 		return status;
+	s.ends = l->ends;
 	l->mask = &s.mask;
 	l->master = s.master;
 	l->tty |= pty;
@@ -315,6 +338,7 @@ static int run_in_foreground(const struct request *r, int id, const struct recor
 	bool pty = rec->console == CONTAINER_NO_CONSOLE && wants_pty(r);
 	int status;
 
+	l.ends = r->ends;
 	if (rec->console != CONTAINER_NO_CONSOLE && open_stdio(&l, rec->console))
 		return EXIT_CTOOL;
 	status = run_attached(&l, pty, started);
@@ -355,6 +379,7 @@ int run_once(struct request *r, const char *root)
 	int id, status;
 
 	r->remove = true;
+	r->ends = true;
 	status = container_make(r, root, &id, &rec);
 	if (status)
 		return status;
@@ -388,7 +413,7 @@ static int start_again(const char *word)
 	struct record rec;
 	int id, status;
 
-	status = container_find(word, &id);
+	status = container_find_other(word, &id);
 	if (!status)
 		status = container_state(word, id, &state);
 	if (status)
@@ -432,7 +457,7 @@ int do_exec(struct request *r)
 
 	if (!r->program)
 		return fail("no program given; usage: ctool exec [OPTIONS] CONT PROG [ARG...]");
-	status = container_find(word, &l.id);
+	status = container_find_other(word, &l.id);
 	if (!status)
 		status = container_state(word, l.id, &state);
 	if (status)

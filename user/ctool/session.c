@@ -27,7 +27,9 @@
 #include <termios.h>
 #include <unistd.h>
 
+static const int ending[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
 static const int passed_on[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM };
+#define ENDING	  (sizeof ending / sizeof *ending)
 #define PASSED_ON (sizeof passed_on / sizeof *passed_on)
 
 static volatile sig_atomic_t noted[NSIG];
@@ -37,7 +39,8 @@ static bool terminal_is_raw;
 /* Bytes on their way from one descriptor to another. */
 struct stream {
 	size_t start, end;
-	bool ended; /* nothing more will come */
+	bool ended;   /* nothing more will come */
+	bool in_line; /* what came last was not the end of a line */
 	char buffer[4096];
 };
 
@@ -69,6 +72,22 @@ static void catch_signals(sigset_t *old)
 		sigaddset(&blocked, passed_on[i]);
 	}
 	sigprocmask(SIG_BLOCK, &blocked, old);
+}
+
+void session_listen(void)
+{
+	sigset_t mask;
+
+	catch_signals(&mask);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+}
+
+bool session_is_to_end(void)
+{
+	for (size_t i = 0; i < ENDING; i++)
+		if (noted[ending[i]])
+			return true;
+	return false;
 }
 
 static void terminal_raw(void)
@@ -120,6 +139,7 @@ int session_begin(struct session *s, int id, bool pty)
 	int err;
 
 	s->master = -1;
+	s->ends = false;
 	err = pty ? open_pty(s, id) : 0;
 	if (err)
 		return fail_errno(err, "cannot make a terminal");
@@ -138,7 +158,9 @@ void session_end(struct session *s)
 
 static void pass_signals(const struct session *s, pid_t pid)
 {
-	for (size_t i = 0; i < PASSED_ON; i++)
+	if (s->ends && session_is_to_end())
+		kill(pid, SIGKILL);
+	for (size_t i = 0; i < PASSED_ON && !s->ends; i++)
 		if (take_note(passed_on[i]))
 			kill(pid, passed_on[i]);
 	if (!take_note(SIGWINCH))
@@ -149,7 +171,8 @@ static void pass_signals(const struct session *s, pid_t pid)
 		kill(pid, SIGWINCH);
 }
 
-/* From ctool's input into the stream; at its end the program is told as by Ctrl-D. */
+/* From ctool's input into the stream; at its end the program is told as by Ctrl-D, of which the
+ * first ends a line that has begun. */
 static void fill_from_input(struct stream *in)
 {
 	ssize_t n = read(STDIN_FILENO, in->buffer, sizeof in->buffer);
@@ -157,11 +180,14 @@ static void fill_from_input(struct stream *in)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	in->start = 0;
-	in->end = n > 0 ? (size_t)n : 1;
-	if (n <= 0) {
-		in->buffer[0] = '\004';
-		in->ended = true;
+	in->end = (size_t)n;
+	if (n > 0) {
+		in->in_line = in->buffer[n - 1] != '\n';
+		return;
 	}
+	in->end = in->in_line ? 2 : 1;
+	memset(in->buffer, '\004', in->end);
+	in->ended = true;
 }
 
 static void drain_to_program(struct stream *in, int master)

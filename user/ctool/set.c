@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char wanted[] = "not KEY=VALUE (such as cpu.weight=200)";
 
@@ -37,7 +38,7 @@ static int apply(int id, const char *setting)
 		err = fail("no such limit: %s", key);
 	else if (err == -EINVAL)
 		err = fail("%s: not a value of it: %s", key, value);
-	else if (err == -EACCES || err == -EPERM)
+	else if (err == -EPERM || (err == -EACCES && !geteuid())) /* else: whose is it? */
 		err = fail("%s cannot be set", key);
 	else if (err)
 		err = fail_errno(err, "%s", key);
@@ -62,7 +63,7 @@ int do_set(struct request *r)
 	for (int i = 1; i < r->operand_count && !status; i++)
 		status = check(r->operands[i]);
 	if (!status)
-		status = container_find(r->operands[0], &id);
+		status = container_find_other(r->operands[0], &id);
 	if (status)
 		return status;
 	status = settings_apply(id, r->operands + 1, (size_t)r->operand_count - 1);

@@ -228,15 +228,21 @@ static uint64_t now(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* Until `end` or a signal; a read gives whole lines. */
+/* Until `end` or a signal, with what happened before that; a read gives whole lines. */
 static int follow(int fd, uint64_t end)
 {
 	static char buffer[BUFFER];
 	const struct timespec pause = { 0, PAUSE_NSEC };
 	uint64_t last = 0;
 
-	while (!interrupted && last < end) {
-		ssize_t n = read(fd, buffer, sizeof buffer - 1);
+	while (last < end) {
+		ssize_t n;
+
+		if (interrupted) {
+			end = now() < end ? now() : end;
+			interrupted = 0;
+		}
+		n = read(fd, buffer, sizeof buffer - 1);
 		if (n < 0 && errno == EAGAIN) {
 			if (now() >= end)
 				break;

@@ -97,11 +97,11 @@ static uint64_t usec_before(const struct reading *r, int pid)
 	return 0;
 }
 
-static void view_processes(struct view *v, const struct reading *before, uint64_t nsec)
+static void view_processes(struct view *v, int id, const struct reading *before, uint64_t nsec)
 {
 	struct control_process *p;
 
-	if (control_processes(v->id, &p, &v->process_count))
+	if (control_processes(id, &p, &v->process_count))
 		return;
 	v->processes = must(calloc(v->process_count + 1, sizeof *v->processes));
 	for (size_t i = 0; i < v->process_count; i++) {
@@ -113,16 +113,19 @@ static void view_processes(struct view *v, const struct reading *before, uint64_
 	free(p);
 }
 
-static void view_disk(struct view *v)
+static void view_disk(struct view *v, int id)
 {
-	bool directory = *v->root == '/';
+	/* its own root has another name outside, which is the one in v */
+	const char *root = id == CONTROL_SELF && *v->root == '/' ? "/" : v->root;
+	/* and one that was made inside another names a directory of that one's files */
+	bool directory = *root == '/' && control_is_own(id);
 
-	v->disk_max = number_or(v->id, "disk.max", UINT64_MAX);
+	v->disk_max = number_or(id, "disk.max", UINT64_MAX);
 	/* a directory's own files are not counted, only what the container adds */
 	v->disk = directory && v->disk_max == UINT64_MAX
-			  ? disk_used(v->root)
-			  : number_or(v->id, "disk.current", UINT64_MAX);
-	v->disk_free = disk_free(directory ? v->root : "/");
+			  ? disk_used(root)
+			  : number_or(id, "disk.current", UINT64_MAX);
+	v->disk_free = disk_free(directory ? root : "/");
 	if (v->disk_max != UINT64_MAX && v->disk_max - v->disk < v->disk_free)
 		v->disk_free = v->disk < v->disk_max ? v->disk_max - v->disk : 0;
 }
@@ -162,9 +165,9 @@ static bool view_read(struct view *v, int id, unsigned what, const struct readin
 	if (slept)
 		v->cpu_percent = percent(before->cpu_usec, v->cpu_usec, nsec);
 	if (what & VIEW_PROCESSES)
-		view_processes(v, before, nsec);
+		view_processes(v, id, before, nsec);
 	if (what & VIEW_DISK)
-		view_disk(v);
+		view_disk(v, id);
 	return true;
 }
 

@@ -112,8 +112,10 @@ int volume_mount(const char *name, bool read_only, char **place)
 		rmdir(*place);
 	}
 	free(options);
-	if (err)
+	if (err) {
 		free(*place);
+		*place = NULL;
+	}
 	return err;
 }
 

@@ -6,6 +6,7 @@
  * in one go: the kernel makes its text at the first read. Nothing is cached; two
  * values read one after the other may belong to two moments.
  */
+#include <skerry/container.h>
 #include <skerry/control.h>
 
 #include <ctype.h>
@@ -274,6 +275,14 @@ static bool has_name(int id, const char *name)
 	return same;
 }
 
+bool control_is_own(int id)
+{
+	uint64_t parent;
+
+	return id == CONTROL_SELF || control_number(id, "parent", &parent) ||
+	       parent == (uint64_t)getcid();
+}
+
 int control_find(const char *word, int *id)
 {
 	enum container_state state;
@@ -291,7 +300,7 @@ int control_find(const char *word, int *id)
 		return err;
 	err = -ESRCH;
 	for (i = 0; i < count && err; i++) {
-		if (has_name(ids[i], word)) {
+		if (has_name(ids[i], word) && control_is_own(ids[i])) {
 			*id = ids[i];
 			err = 0;
 		}

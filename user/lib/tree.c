@@ -331,8 +331,10 @@ static int receive_entry(struct tree_sink *s, const struct link_message *m)
 	memcpy(&e, m->data, sizeof(e));
 	if (s->plain)
 		e.mode &= ~(uint32_t)(S_ISUID | S_ISGID);
-	if (s->plain && (S_ISCHR(e.mode) || S_ISBLK(e.mode)))
-		return -EPERM;
+	if (s->plain && (S_ISCHR(e.mode) || S_ISBLK(e.mode))) {
+		s->devices += s->depth > 1;
+		return s->depth > 1 ? 0 : -EPERM;
+	}
 	if (s->depth == 0) {
 		err = locate(s, m->type == LINK_TREE_DIR, &name);
 		if (err)

@@ -30,7 +30,7 @@
 
 struct tree_sink {
 	char dest[PATH_MAX];
-	bool plain;  /* no set-id bits, no devices: from who is not trusted (-EPERM) */
+	bool plain; /* from who is not trusted: no set-id bits, no devices (-EPERM; in a tree: left out) */
 	bool follow; /* merge through a symlink that stands where a directory should be */
 	int depth;
 	int dir[TREE_DEPTH];
@@ -39,6 +39,7 @@ struct tree_sink {
 	int file; /* that DATA goes to, or -1 */
 	uint32_t file_mode;
 	int64_t file_mtime;
+	unsigned devices;	    /* that were left out */
 	char where[PATH_MAX + 256]; /* what failed, for the message to the user */
 };
 

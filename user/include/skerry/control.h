@@ -50,6 +50,8 @@ int control_console(int id, int *out);
 int control_list(int **ids, size_t *count);
 /* The container of that id or, if there is none, of that name. -ESRCH. */
 int control_find(const char *word, int *id);
+/* Was it made right here, not by somebody in one of those below? */
+bool control_is_own(int id);
 /* Processes of a container, for free(). */
 int control_processes(int id, struct control_process **out, size_t *count);
 
