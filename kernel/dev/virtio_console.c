@@ -483,6 +483,7 @@ static s64 port_write(struct file *f, struct uio *u, u64 *pos)
 		if (n < 0)
 			break;
 		done += n;
+		resched_point();
 	}
 	mutex_unlock(&p->writer);
 	return done ? done : n;

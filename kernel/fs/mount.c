@@ -215,6 +215,7 @@ static void mount_detach_tree(struct mount *top, struct list *dead)
 		mount_detach(m, dead);
 		if (m == top)
 			break;
+		resched_point();
 		m = up;
 	}
 }
@@ -226,6 +227,7 @@ static void mounts_put(struct list *dead)
 
 		list_remove(&m->table_node);
 		mount_put(m);
+		resched_point();
 	}
 }
 
@@ -485,6 +487,7 @@ static int mount_clone_below(struct mount_table *t, const struct path *from, str
 			copy_parent = copy;
 		}
 		m = mount_next(m, from->mount);
+		resched_point();
 	}
 	return 0;
 }

@@ -44,6 +44,7 @@ static bool getdents_flush(struct getdents *g, u64 pos)
 	g->delivered += g->gathered;
 	g->gathered = 0;
 	g->safe_pos = pos;
+	resched_point();
 	return true;
 }
 

@@ -247,11 +247,13 @@ static void unix_release(struct socket *s)
 	list_for_each_safe (c, after, &chunks, node) {
 		list_remove(&c->node);
 		unix_chunk_free(c);
+		resched_point();
 	}
 	list_for_each_safe (client, next, &pending, pending_node) {
 		list_remove(&client->pending_node);
 		unix_release(&client->socket); /* never accepted: has no pending ones itself */
 		socket_put(&client->socket);
+		resched_point();
 	}
 }
 

@@ -167,6 +167,7 @@ static s64 send_chunks(struct unix_socket *u, struct unix_socket *p, struct mess
 			break;
 		}
 		done += c->length;
+		resched_point();
 	}
 	return done ? done : err;
 }
@@ -336,6 +337,7 @@ static s64 receive_chunks(struct receiver *r, bool wait)
 			chunk_consume(u, c, n);
 		if (m->ancillary && m->ancillary->file_count)
 			break;
+		resched_point();
 	}
 	return done;
 }

@@ -165,6 +165,7 @@ int procfs_show_mounts(struct process *p, struct text *out, bool info)
 			struct path at = { m, m->root };
 			if (!path_to_string(&at, &root, buf, PATH_MAX, &where) && where[0] == '/')
 				print_mount(m, where, info, out);
+			resched_point();
 		}
 		mutex_unlock(&fs->mounts->lock);
 		path_put(root);

@@ -26,6 +26,7 @@ void task_run_callbacks(void)
 		for (; cb; cb = next) {
 			next = cb->next;
 			cb->fn(cb);
+			resched_point();
 		}
 	}
 }

@@ -656,6 +656,7 @@ s64 ldisc_write(struct file *f, struct tty *t, struct uio *u)
 		}
 		err = write_chunk(f, t, chunk, n, &done);
 		total += done;
+		resched_point();
 	}
 	turn_end(t, &t->writing);
 	return total ? total : err;

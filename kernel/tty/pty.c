@@ -347,6 +347,7 @@ static s64 master_write(struct file *f, struct uio *u, u64 *pos)
 		total += k;
 		if (k < n)
 			break;
+		resched_point();
 	}
 	return total;
 }

@@ -191,11 +191,10 @@ static int seal_pointer(void *arg, struct cow_ptr *p, struct cow_shape s)
 	if (!b || b->birth != p->birth) /* from a damaged disk: it stays as bad as it was */
 		goto out;
 	if (!(b->flags & COW_BUF_SUMMED)) {
-		if (s.level || s.tree == COW_TREE_TABLE) {
+		if (s.level || s.tree == COW_TREE_TABLE)
 			cow_block_pointers(s, b->data, seal_pointer, fs);
-			cow_resched(); /* the sums of COW_FANOUT blocks, perhaps */
-		}
 		cow_buf_csum(b);
+		cow_resched();
 	}
 	p->csum = b->csum;
 out:

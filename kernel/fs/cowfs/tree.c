@@ -309,6 +309,7 @@ static int drop_whole(struct drop *d, struct cow_ptr *p, u8 level)
 		return 1;
 	d->dropped += n;
 	d->budget -= n;
+	cow_resched();
 	return 0;
 }
 

@@ -9,6 +9,8 @@
  */
 #include "fs/cowfs/internal.h"
 
+#define PAUSE_STEPS 64
+
 void cow_cache_seal(struct cow_fs *fs)
 {
 	struct cow_buf *b;
@@ -21,6 +23,13 @@ void cow_cache_seal(struct cow_fs *fs)
 	fs->sealed_count = fs->dirty_count;
 	fs->dirty_count = 0;
 	cow_spin_unlock(&fs->dirty_lock);
+}
+
+/* In loops over all that is dirty, a step each: now and then others may run. */
+static void pause_at(u32 *steps)
+{
+	if (++*steps % PAUSE_STEPS == 0)
+		cow_resched();
 }
 
 /* Merges two chains of `next` pointers, ended by NULL, in order of address. */
@@ -45,12 +54,14 @@ static struct list *merge(struct list *a, struct list *b)
 static void sort_by_address(struct list *l)
 {
 	struct list *bins[40] = { NULL }, *all = NULL, *n, *next;
+	u32 steps = 0;
 	unsigned i;
 
 	if (list_empty(l))
 		return;
 	l->prev->next = NULL;
 	for (n = l->next; n; n = next) {
+		pause_at(&steps);
 		next = n->next;
 		n->next = NULL;
 		for (i = 0; bins[i]; i++) {
@@ -102,12 +113,15 @@ void cow_cache_write(struct cow_fs *fs, struct cow_io *io)
 {
 	struct run r = { .fs = fs, .io = io };
 	struct cow_buf *b;
+	u32 steps = 0;
 
 	/* only the committer touches the list of sealed buffers */
 	sort_by_address(&fs->sealed);
-	list_for_each (b, &fs->sealed, node)
+	list_for_each (b, &fs->sealed, node) {
 		if (!(b->flags & COW_BUF_LOGGED)) /* those are there */
 			run_add(&r, b->addr, b);
+		pause_at(&steps);
+	}
 	run_end(&r);
 	list_for_each (b, &fs->sealed, node)
 		if (b->mirror)
@@ -117,6 +131,8 @@ void cow_cache_write(struct cow_fs *fs, struct cow_io *io)
 
 void cow_cache_commit_done(struct cow_fs *fs)
 {
+	u32 steps = 0;
+
 	while (!list_empty(&fs->sealed)) {
 		struct cow_buf *b = list_first(&fs->sealed, struct cow_buf, node);
 
@@ -127,6 +143,7 @@ void cow_cache_commit_done(struct cow_fs *fs)
 		cow_buf_rest(fs, b);
 		cow_buf_clear(b, COW_BUF_DIRTY | COW_BUF_SEALED | COW_BUF_LOGGED | COW_BUF_SHARED |
 					 COW_BUF_NEWS);
+		pause_at(&steps);
 	}
 	fs->sealed_count = 0;
 }
