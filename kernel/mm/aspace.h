@@ -174,6 +174,8 @@ struct vma *vma_find(struct aspace *as, u64 va);
 struct vma *vma_first(struct aspace *as);
 struct vma *vma_next(struct vma *v);
 #define for_each_vma(v, as) for (v = vma_first(as); v; v = vma_next(v))
+/* Due after the nth of many areas, of which there may be tens of thousands: now and then resched_point(). */
+void areas_pause(u32 n);
 
 /*
  * Maps [va, va+len) or, without MAP_FIXED in `flags`, a place of its own choice

@@ -246,20 +246,19 @@ int isolate_range(struct aspace *as, u64 start, u64 end, struct vma **first)
 	return 0;
 }
 
-/* Due in loops over areas, of which there may be tens of thousands. */
-static void areas_pause(u32 n)
+void areas_pause(u32 n)
 {
 	if (n % AREAS_STEP == 0)
 		resched_point();
 }
 
-static void zap_whole(struct gather *g, struct vma *v)
+void zap_range(struct gather *g, struct vma *v, u64 start, u64 end)
 {
-	for (u64 at = v->start; at < v->end;) {
-		u64 stop = MIN(at + ZAP_STEP, v->end);
-		pt_zap(g, v, at, stop, true);
-		at = stop;
-		if (at < v->end)
+	while (start < end) {
+		u64 stop = MIN(start + ZAP_STEP, end);
+		pt_zap(g, v, start, stop, true);
+		start = stop;
+		if (start < end)
 			resched_point();
 	}
 }
@@ -289,7 +288,7 @@ int unmap_locked(struct aspace *as, u64 start, u64 end)
 	for (u32 n = 1; v && v->start < end; v = next, n++) {
 		next = vma_next(v);
 		vma_unlink(v);
-		zap_whole(&g, v);
+		zap_range(&g, v, v->start, v->end);
 		list_append(&gone, &v->mapping_node);
 		areas_pause(n);
 	}
@@ -322,7 +321,7 @@ void unmap_dead(struct aspace *as)
 	gather_begin(&g, as, true);
 	for_each_vma (v, as) {
 		vma_leave_mapping(v);
-		zap_whole(&g, v);
+		zap_range(&g, v, v->start, v->end);
 		areas_pause(++n);
 	}
 	for (v = vma_first(as); v; v = next) {
@@ -348,6 +347,7 @@ static int protect_check(struct aspace *as, u64 start, u64 end, u32 prot, u64 *s
 {
 	u64 data = as->data_pages;
 	struct vma *v = vma_of(gap_find(&as->areas, start));
+	u32 n = 0;
 
 	for (*stop = start; *stop < end; *stop = v->end, v = vma_next(v)) {
 		if (!v || v->start > *stop)
@@ -362,6 +362,7 @@ static int protect_check(struct aspace *as, u64 start, u64 end, u32 prot, u64 *s
 			if (data > rlimit_cur(RLIMIT_DATA) >> PAGE_SHIFT)
 				return -ENOMEM;
 		}
+		areas_pause(++n);
 	}
 	*stop = end;
 	return 0;
@@ -377,7 +378,7 @@ static int protect_locked(struct aspace *as, u64 start, u64 end, u32 prot)
 	int err = isolate_range(as, start, end, &v);
 	if (err)
 		return err;
-	for (; v && v->start < end; v = vma_next(v)) {
+	for (u32 n = 1; v && v->start < end; v = vma_next(v), n++) {
 		u64 flags = (v->flags & ~7ull) | vm_prot_flags(prot);
 		if (flags != v->flags) {
 			vma_set_flags(v, flags);
@@ -385,6 +386,7 @@ static int protect_locked(struct aspace *as, u64 start, u64 end, u32 prot)
 		}
 		/* What it takes in behind itself is as it should be already. */
 		v = vma_merge(v);
+		areas_pause(n);
 	}
 	return why;
 }

@@ -32,6 +32,8 @@ void mapping_init(struct mapping *m, const struct mapping_ops *ops, void *host)
 	m->account = NULL;
 	m->host = host;
 	m->changes = 0;
+	m->walks = 0;
+	m->areas_left = 0;
 }
 
 void mapping_destroy(struct mapping *m)

@@ -49,7 +49,9 @@ struct mapping_ops {
 struct mapping {
 	struct radix pages; /* L */
 	spinlock_t lock;    /* L; RANK_MAPPING */
-	struct list areas;  /* L: struct vma that map this */
+	struct list areas;  /* L: struct vma that map this, and marks of walks (rmap.c) */
+	u32 walks;	/* L: going on over areas: meanwhile none of them takes another one in */
+	u32 areas_left; /* L: how often one left the list */
 	const struct mapping_ops *ops;
 	struct account *account; /* who pays for its pages; NULL: current's */
 	void *host;		 /* the inode */

@@ -265,6 +265,8 @@ void pt_protect(struct vma *v, u64 start, u64 end)
 		less |= protect_table(v, pt, va, stop);
 		spin_unlock(&as->pt_lock);
 		va = stop;
+		if (va < end)
+			resched_point();
 	}
 	if (less)
 		tlb_flush_range(as, start, end);

@@ -14,6 +14,7 @@
 #define MREMAP_MAYMOVE	 1
 #define MREMAP_FIXED	 2
 #define MREMAP_DONTUNMAP 4
+#define MOVE_STEP	 (16ul << 20) /* between two resched_point()s */
 
 struct remap {
 	struct aspace *as;
@@ -64,11 +65,14 @@ static int move(const struct remap *r, struct vma *v, u64 at)
 	err = map_area(as, &want, &new);
 	if (err)
 		return err;
-	if (m)
-		spin_lock(&m->lock);
-	pt_move(as, r->old, at, n);
-	if (m)
-		spin_unlock(&m->lock);
+	for (u64 done = 0; done < n; done += MOVE_STEP) {
+		if (m) /* a truncation meanwhile finds each entry at one of the two places */
+			spin_lock(&m->lock);
+		pt_move(as, r->old + done, at + done, MIN(n - done, MOVE_STEP));
+		if (m)
+			spin_unlock(&m->lock);
+		resched_point();
+	}
 	if (r->flags & MREMAP_DONTUNMAP) {
 		/* The old area stays, empty and no longer locked. */
 		v = vma_find(as, r->old);

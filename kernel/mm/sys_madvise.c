@@ -48,7 +48,7 @@ static int drop(struct vma *v, u64 start, u64 end)
 	struct gather g;
 
 	gather_begin(&g, v->as, false);
-	pt_zap(&g, v, start, end, true);
+	zap_range(&g, v, start, end);
 	gather_end(&g);
 	return 0;
 }
@@ -124,9 +124,10 @@ static const struct advice {
 static int act_on_range(struct aspace *as, u64 start, u64 end, const struct advice *a)
 {
 	int err = 0, hole = 0;
+	u32 n = 0;
 
 	rwmutex_read_lock(&as->lock);
-	for (u64 at = start; at < end && !err;) {
+	for (u64 at = start; at < end && !err; areas_pause(++n)) {
 		struct vma *v = vma_find(as, at);
 		if (!v || v->start >= end) {
 			hole = -ENOMEM;
@@ -146,7 +147,7 @@ static int act_on_range(struct aspace *as, u64 start, u64 end, const struct advi
 
 static int check_flags(struct vma *v, u64 end, const struct advice *a)
 {
-	for (; v && v->start < end; v = vma_next(v)) {
+	for (u32 n = 1; v && v->start < end; v = vma_next(v), areas_pause(n++)) {
 		if ((a->kind & ADVICE_NOT_FILE) && (v->ops || (v->flags & VM_SHARED)))
 			return -EINVAL;
 		if ((v->flags & VM_SPECIAL) && (a->clear & VM_DONTCOPY))
@@ -165,7 +166,7 @@ static int set_flags(struct aspace *as, u64 start, u64 end, const struct advice 
 		err = isolate_range(as, start, end, &v);
 	if (err)
 		return err;
-	for (; v && v->start < end; v = vma_next(v)) {
+	for (u32 n = 1; v && v->start < end; v = vma_next(v), areas_pause(n++)) {
 		if (v->start > at)
 			hole = -ENOMEM;
 		vma_set_flags(v, (v->flags & ~a->clear) | a->set);

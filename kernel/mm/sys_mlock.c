@@ -37,7 +37,7 @@ static int lock_range(struct aspace *as, u64 start, u64 end, u64 flags)
 
 	if (err)
 		return err;
-	for (; v && v->start < end; v = vma_next(v)) {
+	for (u32 n = 1; v && v->start < end; v = vma_next(v), areas_pause(n++)) {
 		if (v->start > at)
 			return -ENOMEM;
 		if (!(v->flags & VM_SPECIAL))
@@ -50,12 +50,15 @@ static int lock_range(struct aspace *as, u64 start, u64 end, u64 flags)
 
 static u64 locked_in(struct aspace *as, u64 start, u64 end)
 {
-	u64 n = 0;
+	u64 pages = 0;
+	u32 n = 0;
 
-	for (struct vma *v = vma_find(as, start); v && v->start < end; v = vma_next(v))
+	for (struct vma *v = vma_find(as, start); v && v->start < end; v = vma_next(v)) {
 		if (v->flags & VM_LOCKED)
-			n += (MIN(v->end, end) - MAX(v->start, start)) >> PAGE_SHIFT;
-	return n;
+			pages += (MIN(v->end, end) - MAX(v->start, start)) >> PAGE_SHIFT;
+		areas_pause(++n);
+	}
+	return pages;
 }
 
 static int lock_bounds(u64 start, u64 len, u64 *from, u64 *to)
@@ -81,6 +84,7 @@ static int lock_populate(struct aspace *as, u64 from, u64 to)
 		if (err && err != -EINVAL)
 			return err == -EFAULT ? -ENOMEM : err;
 		from = stop;
+		resched_point();
 	}
 	return 0;
 }
@@ -137,11 +141,13 @@ s64 sys_munlock(u64 start, u64 len)
 static void lock_all(struct aspace *as, u64 flags)
 {
 	struct vma *v = vma_first(as);
+	u32 n = 0;
 
 	while (v) {
 		if (!(v->flags & VM_SPECIAL))
 			vma_set_flags(v, (v->flags & ~LOCK_FLAGS) | flags);
 		v = vma_next(vma_merge(v));
+		areas_pause(++n);
 	}
 }
 

@@ -89,41 +89,60 @@ void vma_set_flags(struct vma *v, u64 flags)
 
 /* --- linking --- */
 
-static void vma_join_mapping(struct vma *v)
+static void mapping_lock(struct mapping *m)
 {
-	struct mapping *m = v->mapping;
+	if (m)
+		spin_lock(&m->lock);
+}
 
-	if (!m)
+static void mapping_unlock(struct mapping *m)
+{
+	if (m)
+		spin_unlock(&m->lock);
+}
+
+/* The lock of v's mapping, if it has one, is held, here and in the following. */
+static void join_mapping(struct vma *v)
+{
+	if (v->mapping)
+		list_append(&v->mapping->areas, &v->mapping_node);
+}
+
+static void leave_mapping(struct vma *v)
+{
+	if (!v->mapping || list_empty(&v->mapping_node))
 		return;
-	spin_lock(&m->lock);
-	list_append(&m->areas, &v->mapping_node);
-	spin_unlock(&m->lock);
+	list_remove(&v->mapping_node);
+	v->mapping->areas_left++;
 }
 
 void vma_leave_mapping(struct vma *v)
 {
-	struct mapping *m = v->mapping;
-
-	if (!m || list_empty(&v->mapping_node))
-		return;
-	spin_lock(&m->lock);
-	list_remove(&v->mapping_node);
-	spin_unlock(&m->lock);
+	mapping_lock(v->mapping);
+	leave_mapping(v);
+	mapping_unlock(v->mapping);
 }
 
-void vma_link(struct vma *v)
+static void link_locked(struct vma *v)
 {
 	gap_insert(&v->as->areas, &v->gap);
 	v->as->area_count++;
 	count_pages(v->as, v->flags, vma_pages(v));
-	vma_join_mapping(v);
+	join_mapping(v);
 }
 
-void vma_unlink(struct vma *v)
+void vma_link(struct vma *v)
+{
+	mapping_lock(v->mapping);
+	link_locked(v);
+	mapping_unlock(v->mapping);
+}
+
+static void unlink_locked(struct vma *v)
 {
 	struct aspace *as = v->as;
 
-	vma_leave_mapping(v);
+	leave_mapping(v);
 	gap_remove(&as->areas, &v->gap);
 	as->area_count--;
 	count_pages(as, v->flags, -(s64)vma_pages(v));
@@ -131,18 +150,26 @@ void vma_unlink(struct vma *v)
 		as->cached = NULL;
 }
 
-void vma_resize(struct vma *v, u64 start, u64 end)
+void vma_unlink(struct vma *v)
 {
-	struct mapping *m = v->mapping;
+	mapping_lock(v->mapping);
+	unlink_locked(v);
+	mapping_unlock(v->mapping);
+}
 
+static void resize_locked(struct vma *v, u64 start, u64 end)
+{
 	count_pages(v->as, v->flags, -(s64)vma_pages(v));
-	if (m)
-		spin_lock(&m->lock);
 	v->pgoff += (s64)(start - v->start) >> PAGE_SHIFT;
 	gap_resize(&v->as->areas, &v->gap, start, end);
-	if (m)
-		spin_unlock(&m->lock);
 	count_pages(v->as, v->flags, vma_pages(v));
+}
+
+void vma_resize(struct vma *v, u64 start, u64 end)
+{
+	mapping_lock(v->mapping);
+	resize_locked(v, start, end);
+	mapping_unlock(v->mapping);
 }
 
 /* --- splitting and joining --- */
@@ -160,8 +187,10 @@ int vma_split(struct vma *v, u64 at, struct vma **upper)
 	u->pgoff = vma_pgoff(v, at);
 	if (u->ops && u->ops->open)
 		u->ops->open(u);
-	vma_resize(v, v->start, at);
-	vma_link(u);
+	mapping_lock(v->mapping); /* over both, so that a truncation finds each page's area */
+	resize_locked(v, v->start, at);
+	link_locked(u);
+	mapping_unlock(v->mapping);
 	*upper = u;
 	return 0;
 }
@@ -177,16 +206,29 @@ bool vma_continues(const struct vma *low, const struct vma *v)
 	return !v->ops || low->pgoff + vma_pages(low) == v->pgoff;
 }
 
-/* `high` continues `low`, which takes it in. */
-static void vma_absorb(struct vma *low, struct vma *high)
+/*
+ * `high` continues `low`, which takes it in, unless a walk over the areas of their mapping is on its way:
+ * it may have been at one of them already. False: they stay two.
+ */
+static bool vma_absorb(struct vma *low, struct vma *high)
 {
-	u64 end = high->end;
+	struct mapping *m = low->mapping;
+	bool may;
 
-	low->flags |= high->flags & VM_HASANON;
-	vma_unlink(high);
-	vma_resize(low, low->start, end);
+	mapping_lock(m);
+	may = !m || !m->walks;
+	if (may) {
+		u64 end = high->end;
+		low->flags |= high->flags & VM_HASANON;
+		unlink_locked(high);
+		resize_locked(low, low->start, end);
+	}
+	mapping_unlock(m);
+	if (!may)
+		return false;
 	vma_close(high);
 	vma_free(high);
+	return true;
 }
 
 struct vma *vma_merge(struct vma *v)
@@ -194,10 +236,6 @@ struct vma *vma_merge(struct vma *v)
 	struct vma *prev = vma_prev(v), *next = vma_next(v);
 
 	if (next && vma_continues(v, next))
-		vma_absorb(v, next);
-	if (prev && vma_continues(prev, v)) {
-		vma_absorb(prev, v);
-		return prev;
-	}
-	return v;
+		(void)vma_absorb(v, next);
+	return prev && vma_continues(prev, v) && vma_absorb(prev, v) ? prev : v;
 }

@@ -69,6 +69,9 @@ int find_room(struct aspace *as, u64 hint, u64 len, u32 flags, u64 *out);
 int check_limits(struct aspace *as, u64 pages, u64 flags);
 /* -EAGAIN: RLIMIT_MEMLOCK. */
 int check_lock_limit(struct aspace *as, u64 pages);
+struct gather;
+/* Pages [start, end) of v out of its page tables, with resched_point()s. */
+void zap_range(struct gather *g, struct vma *v, u64 start, u64 end);
 /* Splits so that areas begin at start and end at end; *first: the first of them (or NULL). */
 int isolate_range(struct aspace *as, u64 start, u64 end, struct vma **first);
 

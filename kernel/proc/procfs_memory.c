@@ -108,12 +108,15 @@ int procfs_show_maps(void *object, struct text *out)
 	char *buf = kmalloc(PATH_MAX, KM_ACCOUNT);
 	struct path root;
 	struct vma *v;
+	u32 n = 0;
 
 	if (as && buf) {
 		fs_context_root(current->fs, &root);
 		rwmutex_read_lock(&as->lock);
-		for_each_vma (v, as)
+		for_each_vma (v, as) {
 			print_vma(as, v, &root, buf, out);
+			areas_pause(++n);
+		}
 		rwmutex_read_unlock(&as->lock);
 		path_put(root);
 	}

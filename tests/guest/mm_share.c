@@ -347,6 +347,54 @@ static void *remap_over(void *m)
 	return NULL;
 }
 
+enum { CUT_PAGES = 32, CUT_ROUNDS = 150 };
+
+static void *split_and_join(void *m)
+{
+	for (unsigned n = 0; !stop; n = n * 1103515245 + 12345) {
+		unsigned from = n >> 16 & (CUT_PAGES / 2 - 1),
+			 len = 1 + (n >> 24 & (CUT_PAGES / 2 - 1));
+
+		mprotect((char *)m + from * PAGE, len * PAGE, PROT_READ);
+		mprotect((char *)m + from * PAGE, len * PAGE, RW);
+	}
+	return NULL;
+}
+
+/* What was cut off a file is in nobody's memory any more, also if areas are cut and joined meanwhile. */
+static void racing_truncation(void)
+{
+	pthread_t t[2];
+	int stale = 0;
+
+	scratch();
+	int fd = OK(open("cut", O_RDWR | O_CREAT, 0600));
+
+	OK(ftruncate(fd, CUT_PAGES * PAGE));
+	char *m = mmap(NULL, CUT_PAGES * PAGE, RW, MAP_SHARED, fd, 0);
+	REQUIRE(m != MAP_FAILED);
+	stop = 0;
+	for (int i = 0; i < 2; i++)
+		pthread_create(&t[i], NULL, split_and_join, m);
+	for (int round = 0; round < CUT_ROUNDS; round++) {
+		char c = 1;
+		for (int i = 0; i < CUT_PAGES; i++)
+			EQ(pwrite(fd, &c, 1, i * PAGE), 1);
+		for (int i = 0; i < CUT_PAGES; i++)
+			stale += ((volatile char *)m)[i * PAGE] != 1;
+		OK(ftruncate(fd, 0));
+		OK(ftruncate(fd, CUT_PAGES * PAGE));
+		for (int i = 0; i < CUT_PAGES; i++)
+			stale += ((volatile char *)m)[i * PAGE] != 0;
+	}
+	stop = 1;
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	EQ(stale, 0);
+	OK(munmap(m, CUT_PAGES * PAGE));
+	close(fd);
+}
+
 /* Calls that copy to memory whose protection or mapping changes: a result or EFAULT, no harm. */
 static void racing_calls(void)
 {
@@ -468,6 +516,7 @@ static const struct tap_case cases[] = {
 	T(residency_and_locks),
 	T(racing_faults),
 	T(racing_calls),
+	T(racing_truncation),
 	T(fork_under_writers),
 	T(map_and_unmap_race),
 	T(memory_comes_back),
