@@ -111,7 +111,8 @@ static void bucket_unlock_both(struct bucket *a, struct bucket *b)
 		spin_unlock(&b->lock);
 }
 
-/* --- waking: the bucket's lock is held --- */
+/* --- waking: the bucket's lock is held, for at most WAKE_STEP of them --- */
+#define WAKE_STEP 64
 
 static void waiter_wake(struct futex_waiter *w)
 {
@@ -143,15 +144,23 @@ int futex_wake(uaddr_t address, bool shared, u32 n, u32 bitset)
 {
 	struct futex_key key;
 	struct bucket *b;
+	u32 woken = 0, step, now;
 	int err = futex_key(address, shared, true, &key);
 
 	if (err)
 		return err;
+	if ((s32)n < 1)
+		n = 1; /* as Linux has it */
 	b = bucket_of(&key);
-	spin_lock(&b->lock);
-	n = bucket_wake(b, &key, n, bitset);
-	spin_unlock(&b->lock);
-	return n;
+	do {
+		step = MIN(n - woken, (u32)WAKE_STEP);
+		spin_lock(&b->lock);
+		now = bucket_wake(b, &key, step, bitset);
+		spin_unlock(&b->lock);
+		woken += now;
+		resched_point();
+	} while (now == WAKE_STEP && woken < n);
+	return woken;
 }
 
 /* --- waiting --- */
@@ -274,16 +283,16 @@ again:
 			waiter_wake(w);
 			woken++;
 		} else if (moved < n_move) {
-			list_remove(&w->node);
 			w->key = k2;
+			moved++;
+			if (b1 == b2) /* it keeps its place in the list that we walk */
+				continue;
+			list_remove(&w->node);
 			WRITE_ONCE(w->bucket, b2);
 			list_append(&b2->waiters, &w->node);
-			moved++;
 		} else {
 			break;
 		}
-		if (b1 == b2 && woken + moved >= n_wake + n_move)
-			break; /* what was moved stands at the tail of the list that we walk */
 	}
 	bucket_unlock_both(b1, b2);
 	return woken + moved; /* also for FUTEX_REQUEUE, whatever the man page says */

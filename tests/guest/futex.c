@@ -5,6 +5,7 @@
 #include "tap.h"
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 
 static long futex(volatile int *word, int op, int value, const void *timeout, volatile int *other,
 		  int value3)
@@ -67,6 +68,57 @@ static void immediate(void)
 	ERR(futex((int *)0xffffffff80000000, FUTEX_WAIT, 0, NULL, NULL, 0), EFAULT);
 	ERR(futex(&private_word, 99, 0, NULL, NULL, 0), ENOSYS);
 	ERR(futex(&private_word, FUTEX_WAKE | FUTEX_CLOCK_REALTIME, 1, NULL, NULL, 0), ENOSYS);
+}
+
+static volatile int many_word, many_awake;
+
+static void *one_of_many(void *arg)
+{
+	__atomic_fetch_add(&many_awake, 1, __ATOMIC_SEQ_CST);
+	while (!many_word)
+		futex(&many_word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+	return arg;
+}
+
+/* More than are woken in one go: the number of those who were, and nobody twice. */
+static void waking_many(void)
+{
+	enum { N = 150 };
+	pthread_t t[N];
+	long woken = 0;
+
+	many_word = many_awake = 0;
+	for (int i = 0; i < N; i++)
+		REQUIRE(pthread_create(&t[i], NULL, one_of_many, NULL) == 0);
+	/* all sleep when all are moved: they stay where they are, on the same word */
+	while (futex(&many_word, FUTEX_CMP_REQUEUE_PRIVATE, 0, (void *)(long)N,
+		     (volatile int *)&many_word + 0, 0) < N)
+		sched_yield();
+	EQ(futex(&many_word, FUTEX_WAKE_PRIVATE, 100, NULL, NULL, 0), 100);
+	while (futex(&many_word, FUTEX_CMP_REQUEUE_PRIVATE, 0, (void *)(long)N,
+		     (volatile int *)&many_word + 0, 0) < N)
+		sched_yield(); /* they sleep again */
+	many_word = 1;
+	woken = futex(&many_word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+	EQ(woken, N);
+	for (int i = 0; i < N; i++)
+		pthread_join(t[i], NULL);
+	EQ(futex(&many_word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0), 0);
+}
+
+/* A count of none or less wakes one. */
+static void waking_none(void)
+{
+	for (int n = 0; n >= -1; n--) {
+		pid_t pid[2] = { waiter(0, FUTEX_WAIT, 0, 0), waiter(0, FUTEX_WAIT, 0, 0) };
+
+		while (futex(&tap->word[0], FUTEX_CMP_REQUEUE, 0, (void *)2L, &tap->word[0], 0) < 2)
+			sched_yield();
+		EQ(futex(&tap->word[0], FUTEX_WAKE, n, NULL, NULL, 0), 1);
+		EQ(futex(&tap->word[0], FUTEX_WAKE, 2, NULL, NULL, 0), 1);
+		EQ(reap(pid[0]), 0);
+		EQ(reap(pid[1]), 0);
+	}
 }
 
 static void waking(void)
@@ -247,8 +299,8 @@ static void killed_waiters(void)
 }
 
 static const struct tap_case cases[] = {
-	T(immediate), T(waking), T(bitsets),	T(requeueing),
-	T(wake_op),   T(keys),	 T(contention), T(killed_waiters),
+	T(immediate),  T(waking),  T(waking_many), T(waking_none), T(bitsets),
+	T(requeueing), T(wake_op), T(keys),	   T(contention),  T(killed_waiters),
 };
 
 int main(int argc, char **argv)
