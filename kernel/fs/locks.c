@@ -349,11 +349,8 @@ static int locks_getlk(struct file *f, struct flock64 *u, bool ofd)
 static int locks_check_open(struct file *f, u32 fd)
 {
 	struct file *now;
-	int err;
+	int err = fd_get(fd, false, &now);
 
-	if (ref_read(&current->files->refs) == 1)
-		return 0;
-	err = fd_get(fd, false, &now);
 	if (err || now != f)
 		locks_close(f, current->files);
 	if (!err)
