@@ -112,6 +112,7 @@ static bool process_announce(struct process *p)
 }
 
 /* --- orphans --- */
+#define ORPHAN_STEP 64
 
 /*
  * Who inherits p's children whose home is t: the nearest subreaper that lives there, t's pid 1, or
@@ -159,7 +160,8 @@ static void child_reparent(struct process *c, struct process *from, struct proce
 		list_append(dead, &c->sibling);
 }
 
-void process_reparent_children(struct process *p, struct pid_table *only, struct list *dead)
+bool process_reparent_children(struct process *p, struct pid_table *only, u32 max,
+			       struct list *dead)
 {
 	struct process *c, *next, *heir = NULL;
 	struct pid_table *table = NULL, *home;
@@ -170,6 +172,8 @@ void process_reparent_children(struct process *p, struct pid_table *only, struct
 		home = process_home(c); /* they differ if p has joined or left since */
 		if (only && home != only)
 			continue;
+		if (!max--)
+			return false;
 		away = c->outer.table && !c->outer.back;
 		if (home != table || away != were_away) {
 			table = home;
@@ -178,6 +182,7 @@ void process_reparent_children(struct process *p, struct pid_table *only, struct
 		}
 		child_reparent(c, p, heir, dead);
 	}
+	return true;
 }
 
 /* Children know which thread made them (__WNOTHREAD, PR_SET_PDEATHSIG): another takes its place. */
@@ -238,6 +243,7 @@ void processes_release(struct list *dead)
 	list_for_each_safe (p, next, dead, sibling) {
 		list_remove(&p->sibling);
 		process_release(p);
+		resched_point();
 	}
 }
 
@@ -246,7 +252,7 @@ void processes_release(struct list *dead)
 static void process_become_zombie(struct process *p, struct list *dead)
 {
 	spin_lock(&tree_lock);
-	process_reparent_children(p, NULL, dead);
+	(void)process_reparent_children(p, NULL, UINT32_MAX, dead);
 	job_parent_left(p, NULL);
 	p->state = PROCESS_ZOMBIE;
 	if (process_announce(p))
@@ -254,13 +260,19 @@ static void process_become_zombie(struct process *p, struct list *dead)
 	spin_unlock(&tree_lock);
 }
 
-/* So that those who die before p, which is pid 1 and waits for that, are reaped at once. */
-static void orphan_children(struct process *p, struct list *dead)
+/* All but those that come meanwhile (CLONE_PARENT), a few at a time. */
+static void orphan_children(struct process *p)
 {
-	spin_lock(&tree_lock);
-	process_reparent_children(p, NULL, dead);
-	spin_unlock(&tree_lock);
-	processes_release(dead);
+	struct list dead = LIST_INIT(dead);
+	bool all;
+
+	do {
+		spin_lock(&tree_lock);
+		all = process_reparent_children(p, NULL, ORPHAN_STEP, &dead);
+		spin_unlock(&tree_lock);
+		processes_release(&dead);
+		resched_point();
+	} while (!all);
 }
 
 static void process_end(struct process *p)
@@ -278,8 +290,9 @@ static void process_end(struct process *p)
 		task_uncharge(p->leader);
 		process_forget_way_back(p);
 	}
+	if (!list_empty(&p->children))
+		orphan_children(p);
 	if (init && container_hooks) { /* ends the container, before anybody hears of this end */
-		orphan_children(p, &dead);
 		container_hooks->process_gone(p->container, p, p->exit_status);
 	}
 	process_become_zombie(p, &dead);
@@ -371,6 +384,7 @@ void task_exit(u32 status)
 	futex_exit_task(t);
 	task_drop_aspace(t);
 	task_drop_files(t);
+	signals_exit_thread();
 	fpu_free(t);
 	kfree(t->shadow); /* the call that it was made for does not return */
 	t->shadow = NULL;
@@ -456,16 +470,18 @@ int process_kill_other_threads(void)
 	return err;
 }
 
+static void kill_walked(struct process *p, void *arg)
+{
+	if (p->state == PROCESS_ALIVE)
+		signal_kill_process(p);
+}
+
 void container_processes_kill(struct pid_table *t)
 {
-	struct process *p;
-
 	spin_lock(&tree_lock);
 	t->kills++;
-	list_for_each (p, &t->all, table_node)
-		if (p->state == PROCESS_ALIVE)
-			signal_kill_process(p);
 	spin_unlock(&tree_lock);
+	processes_walk(t, kill_walked, NULL);
 }
 
 s64 sys_exit(int code)

@@ -161,7 +161,7 @@ static void posix_timer_queue(struct posix_timer *t)
 	t->entry.info.code = SI_TIMER;
 	t->entry.info.timer.timer_id = t->id;
 	t->entry.info.timer.value = t->value;
-	list_append(&posix_timer_pending(t)->queue, &t->entry.node);
+	sigpending_append(posix_timer_pending(t), &t->entry);
 }
 
 static void posix_timer_send(struct posix_timer *t)
@@ -171,7 +171,7 @@ static void posix_timer_send(struct posix_timer *t)
 	trace(TRACE_SIGNAL, t->signo, t->process->pid);
 	/* If the signal was ignored, its entry is in the queue for nothing. */
 	if (!list_empty(&t->entry.node) && !(posix_timer_pending(t)->set & SIGBIT(t->signo)))
-		list_remove(&t->entry.node);
+		sigqueue_unlink(&t->entry);
 }
 
 /* t was due, and is not armed any more. */
@@ -322,6 +322,7 @@ s64 sys_timer_create(int clock, uaddr_t uevent, uaddr_t uid)
 	t->expires = KTIME_NEVER;
 	t->entry.timer = t;
 	list_init(&t->entry.node);
+	list_init(&t->entry.same);
 	err = posix_timer_target(t, &ev);
 	if (!err)
 		err = posix_timer_add(p, t);
@@ -397,8 +398,7 @@ static void posix_timer_set(struct posix_timer *t, s64 value, s64 interval, bool
 		t->expires = value;
 	else if (clock_deadline(t->clock, value, true, &t->expires))
 		t->expires = KTIME_NEVER;
-	if (!list_empty(&t->entry.node))
-		list_remove(&t->entry.node);
+	sigqueue_unlink(&t->entry);
 	if (t->expires == KTIME_NEVER || t->notify == SIGEV_NONE)
 		posix_timer_disarm(t);
 	else
@@ -455,7 +455,7 @@ static void posix_timer_delete(struct process *p, u64 id)
 		t->expires = KTIME_NEVER;
 		t->interval = 0;
 		t->waits = false;
-		list_remove(&t->entry.node);
+		sigqueue_unlink(&t->entry);
 		posix_timer_disarm(t);
 	}
 	spin_unlock(&p->signal_lock);
@@ -481,8 +481,10 @@ void timers_exec(struct process *p)
 {
 	u64 id = 0;
 
-	while (radix_next(&p->signals->posix_timers.ids, &id))
+	while (radix_next(&p->signals->posix_timers.ids, &id)) {
 		posix_timer_delete(p, id);
+		resched_point();
+	}
 }
 
 void timers_destroy_process(struct process *p)

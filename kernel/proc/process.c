@@ -130,9 +130,15 @@ void process_put(struct process *p)
 
 /* --- links --- */
 
+static void table_append(struct process *p, struct pid_table *t)
+{
+	p->table_place = ++t->places;
+	list_append(&t->all, &p->table_node);
+}
+
 static void table_add(struct process *p, struct pid_table *t)
 {
-	list_append(&t->all, &p->table_node);
+	table_append(p, t);
 	t->processes++;
 	if (p->pid == 1)
 		t->init = p;
@@ -160,6 +166,51 @@ void process_link(struct process *p, struct process *parent, struct process_grou
 	table_add(p, p->pids);
 	p->pids->born++;
 	born_total++;
+}
+
+#define WALK_STEP 64
+
+/* The one behind `last`, which had that place; it may have left t meanwhile. */
+static struct process *table_next(struct pid_table *t, struct process *last, u64 place)
+{
+	struct list *at = &t->all;
+	struct process *p;
+
+	if (last && last->table_place == place && last->pids == t && !list_empty(&last->table_node))
+		at = &last->table_node;
+	for (at = at->next; at != &t->all; at = at->next) {
+		p = list_entry(at, struct process, table_node);
+		if (p->table_place > place)
+			return p;
+	}
+	return NULL;
+}
+
+void processes_walk(struct pid_table *t, void (*fn)(struct process *p, void *arg), void *arg)
+{
+	struct process *p, *last = NULL, *kept = NULL;
+	u64 place = 0, end;
+	u32 n = 0;
+
+	spin_lock(&tree_lock);
+	end = t->places;
+	while ((p = table_next(t, last, place))) {
+		fn(p, arg);
+		last = p;
+		place = p->table_place;
+		if (++n % WALK_STEP || place > end)
+			continue;
+		process_get(p);
+		spin_unlock(&tree_lock);
+		if (kept)
+			process_put(kept);
+		kept = p;
+		resched_point();
+		spin_lock(&tree_lock);
+	}
+	spin_unlock(&tree_lock);
+	if (kept)
+		process_put(kept);
 }
 
 u64 processes_born(void)
@@ -493,11 +544,11 @@ int process_leave(void)
 	pid_attach(p->outer.table, p->outer.pid, PID_TASK, current);
 	spin_lock(&tree_lock);
 	table_remove(p, inner);
-	process_reparent_children(p, inner, &dead);
+	(void)process_reparent_children(p, inner, UINT32_MAX, &dead);
 	group_remove(p);
 	process_settle(p, p->outer.table, p->outer.pid);
 	group_come_back(p, p->outer.back->group);
-	list_append(&p->pids->all, &p->table_node);
+	table_append(p, p->pids);
 	spin_unlock(&tree_lock);
 	pid_detach(inner, inner_pid, PID_TASK);
 	pid_detach(inner, inner_pid, PID_PROCESS);

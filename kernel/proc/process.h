@@ -55,7 +55,8 @@ struct pid_table {
 	struct idmap ids;     /* T: id -> struct pid_entry; readers RCU */
 	struct process *init; /* P: pid 1, who inherits orphans; NULL: the kernel reaps */
 	u32 processes;	      /* P: with an entry here, zombies included */
-	struct list all;      /* P: those processes (readers of /proc walk by id) */
+	struct list all;      /* P: those processes (readers of /proc walk by id), by table_place */
+	u64 places;	      /* P: the table_place of the youngest there ever was */
 	struct owner *owner;  /* constant, as the next four */
 	struct container *container;
 	struct uts *uts;
@@ -143,6 +144,7 @@ struct process {
 	struct session *session; /* = group->session; changed by its own threads only, under P */
 	struct list group_node;	 /* P */
 	struct list table_node;	 /* P: pids->all */
+	u64 table_place;	 /* P: in it: grows */
 
 	struct container *container; /* where it lives */
 	struct pid_table *pids;	     /* of that container */
@@ -249,7 +251,7 @@ bool process_begin_exit(struct process *p, u32 status);
 int process_kill_other_threads(void);
 /* Starts /init (or init= of the command line) as pid 1 of the host; panics if it cannot. */
 void process_start_init(void);
-/* Kills every process of a container; wakes all. Does not wait. */
+/* Kills every process of a container; wakes all. Does not wait for their ends. No lock is held. */
 void container_processes_kill(struct pid_table *t);
 
 int exec_file(int dirfd, const char *path, int flags, uaddr_t argv, uaddr_t envp); /* current */

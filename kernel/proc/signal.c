@@ -48,6 +48,7 @@ struct sigqueue_entry *sigqueue_alloc(struct process *p, bool force)
 	if (!e)
 		return NULL;
 	list_init(&e->node);
+	list_init(&e->same);
 	e->timer = NULL;
 	p->signals->queued++;
 	return e;
@@ -70,18 +71,75 @@ void sigpending_init(struct sigpending *p)
 	list_init(&p->queue);
 }
 
-void sigpending_remove(struct process *p, struct sigpending *s, sigset_t set)
+static struct sigqueue_entry *sigpending_oldest(struct sigpending *s, sigset_t set)
 {
-	struct sigqueue_entry *e, *next;
+	struct sigqueue_entry *e;
+
+	list_for_each (e, &s->queue, node)
+		if (SIGBIT(e->info.signo) & set)
+			return e;
+	return NULL;
+}
+
+void sigpending_append(struct sigpending *s, struct sigqueue_entry *e)
+{
+	struct sigqueue_entry *oldest = sigpending_oldest(s, SIGBIT(e->info.signo));
+
+	list_append(oldest ? &oldest->same : &s->queue, &e->node);
+}
+
+void sigqueue_unlink(struct sigqueue_entry *e)
+{
+	struct sigqueue_entry *next;
+
+	if (!list_empty(&e->same)) { /* the next one takes e's place */
+		next = list_first(&e->same, struct sigqueue_entry, node);
+		list_remove(&next->node);
+		list_splice(&next->same, &e->same);
+		list_push(&e->node, &next->node);
+	}
+	list_remove(&e->node);
+}
+
+bool sigpending_remove(struct process *p, struct sigpending *s, sigset_t set)
+{
+	struct sigqueue_entry *e;
 
 	if (!(s->set & set))
-		return;
-	s->set &= ~set;
-	list_for_each_safe (e, next, &s->queue, node) {
-		if (!(SIGBIT(e->info.signo) & set))
-			continue;
-		list_remove(&e->node);
+		return true;
+	for (u32 n = 0; (e = sigpending_oldest(s, set)); n++) {
+		if (n == SIGPENDING_STEP)
+			return false;
+		sigqueue_unlink(e);
 		sigqueue_free(p, e);
+	}
+	s->set &= ~set;
+	return true;
+}
+
+bool signal_discard(struct process *p, sigset_t set)
+{
+	bool done = sigpending_remove(p, &p->signals->pending, set);
+	struct task *t;
+
+	list_for_each (t, &p->threads, thread_node) {
+		struct task_signals *ts = t->signals;
+		if (ts && !sigpending_remove(p, &ts->pending, set))
+			done = false;
+	}
+	return done;
+}
+
+/* All; takes and drops signal_lock. */
+static void sigpending_drain(struct process *p, struct sigpending *s)
+{
+	bool done = list_empty(&s->queue);
+
+	while (!done) {
+		spin_lock(&p->signal_lock);
+		done = sigpending_remove(p, s, ~0ull);
+		spin_unlock(&p->signal_lock);
+		resched_point();
 	}
 }
 
@@ -96,20 +154,13 @@ static int signal_first(sigset_t set)
 /* Takes the oldest entry of sig; its bit goes when that was the last one. */
 static struct sigqueue_entry *sigpending_take(struct sigpending *s, int sig)
 {
-	struct sigqueue_entry *e, *found = NULL;
+	struct sigqueue_entry *e = sigpending_oldest(s, SIGBIT(sig));
 
-	list_for_each (e, &s->queue, node) {
-		if (e->info.signo != sig)
-			continue;
-		if (found)
-			goto more;
-		found = e;
-	}
-	s->set &= ~SIGBIT(sig);
-more:
-	if (found)
-		list_remove(&found->node);
-	return found;
+	if (!e || list_empty(&e->same))
+		s->set &= ~SIGBIT(sig);
+	if (e)
+		sigqueue_unlink(e);
+	return e;
 }
 
 int signal_dequeue(struct task *t, sigset_t allowed, struct siginfo *info)
@@ -247,10 +298,16 @@ void signals_destroy_task(struct task *t)
 	if (!ts)
 		return;
 	spin_lock(&t->process->signal_lock);
-	sigpending_remove(t->process, &ts->pending, ~0ull);
+	while (!sigpending_remove(t->process, &ts->pending, ~0ull))
+		; /* only what came since signals_exit_thread() */
 	t->signals = NULL;
 	spin_unlock(&t->process->signal_lock);
 	slab_free(task_cache, ts);
+}
+
+void signals_exit_thread(void)
+{
+	sigpending_drain(current->process, &((struct task_signals *)current->signals)->pending);
 }
 
 void signal_thread_left(struct process *p)
@@ -425,8 +482,10 @@ void signals_destroy_process(struct process *p)
 	if (!sh)
 		return;
 	timers_destroy_process(p);
+	sigpending_drain(p, &sh->pending);
 	spin_lock(&p->signal_lock);
-	sigpending_remove(p, &sh->pending, ~0ull);
+	while (!sigpending_remove(p, &sh->pending, ~0ull))
+		;
 	p->signals = NULL;
 	spin_unlock(&p->signal_lock);
 	sighand_put(sh->hand);

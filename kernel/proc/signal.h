@@ -111,14 +111,20 @@ struct sigaction_kernel { /* struct sigaction of the x86-64 call */
 #define SA_NODEFER   0x40000000u
 #define SA_RESETHAND 0x80000000u
 
+/*
+ * The entries of one signal make a chain: the oldest stands in the queue, the others behind it, so that
+ * finding one, and dropping all, does not look at those of other signals.
+ */
 struct sigqueue_entry {
-	struct list node;
+	struct list
+		node; /* S: in sigpending->queue, or in `same` of the oldest; empty: not queued */
+	struct list same; /* S: of the oldest: the younger ones */
 	struct siginfo info;
 	struct posix_timer *timer; /* preallocated entry of a timer, or NULL */
 };
 struct sigpending {
 	sigset_t set;
-	struct list queue;
+	struct list queue; /* the oldest entry of each signal: at most NSIG */
 };
 
 struct sigactions {
@@ -226,7 +232,14 @@ void signal_thread_left(struct process *p);
 struct sigqueue_entry *sigqueue_alloc(struct process *p, bool force); /* NULL: limit or memory */
 void sigqueue_free(struct process *p, struct sigqueue_entry *e);
 void sigpending_init(struct sigpending *p);
-void sigpending_remove(struct process *p, struct sigpending *s, sigset_t set);
+void sigpending_append(struct sigpending *s, struct sigqueue_entry *e); /* by e->info.signo */
+void sigqueue_unlink(struct sigqueue_entry *e); /* out of its queue, if in one */
+/* At most SIGPENDING_STEP entries of `set`; false: some are left, call again. */
+#define SIGPENDING_STEP 64
+bool sigpending_remove(struct process *p, struct sigpending *s, sigset_t set);
+/* The same of all queues of p. */
+bool signal_discard(struct process *p, sigset_t set);
+void signals_exit_thread(void); /* current ends: its own queue; takes S */
 /* Takes the next signal of `set` (or, any_order false, in delivery order): its number or 0. */
 int signal_dequeue(struct task *t, sigset_t allowed, struct siginfo *info);
 /* Arms again a POSIX timer whose signal was taken, and tells its overrun count. */

@@ -14,6 +14,7 @@
 #include "lib/string.h"
 #include "core/trace.h"
 #include "proc/process.h"
+#include "proc/tree.h"
 #include "syscalls.h"
 
 /* --- what arrives: signal_lock held in all of these --- */
@@ -38,16 +39,6 @@ static bool signal_has_no_effect(const struct process *p, const struct task *t, 
 	return handler == SIG_IGN || (handler == SIG_DFL && (SIGBIT(sig) & SIGSET_IGNORED));
 }
 
-static void pending_remove_everywhere(struct process *p, sigset_t set)
-{
-	struct task *t;
-
-	sigpending_remove(p, &p->signals->pending, set);
-	list_for_each (t, &p->threads, thread_node)
-		if (t->signals)
-			sigpending_remove(p, &((struct task_signals *)t->signals)->pending, set);
-}
-
 /* SIGCONT ends a stop whatever is done with it afterwards. */
 static void stop_end(struct process *p)
 {
@@ -66,13 +57,13 @@ static void stop_end(struct process *p)
 	waitq_wake_all(&sh->parked, 0);
 }
 
-/* The effects that a signal has at once, even if blocked or ignored. */
+/* The effects that a signal has at once, even if blocked or ignored. Of these there is one each in a queue. */
 static void signal_side_effects(struct process *p, int sig)
 {
 	if (signal_is_stop(sig)) {
-		pending_remove_everywhere(p, SIGBIT(SIGCONT));
+		signal_discard(p, SIGBIT(SIGCONT));
 	} else if (sig == SIGCONT) {
-		pending_remove_everywhere(p, SIGSET_STOP);
+		signal_discard(p, SIGSET_STOP);
 		stop_end(p);
 	}
 }
@@ -108,7 +99,7 @@ static int pending_add(struct process *p, struct sigpending *s, int sig, const s
 		e = sigqueue_alloc(p, sig < SIGRTMIN);
 		if (e) {
 			e->info = *info;
-			list_append(&s->queue, &e->node);
+			sigpending_append(s, e);
 		} else if (sig >= SIGRTMIN && info->code != SI_USER) {
 			return -EAGAIN;
 		}
@@ -284,39 +275,75 @@ static int kill_one(struct process *p, int sig, struct siginfo *info)
 	return signal_send_process(p, sig, info);
 }
 
+#define GROUP_SMALL 256
+
+/* A signal to many: to the members of a group, or (NULL) to all but pid 1 and the sender. */
+struct killing {
+	struct process_group *group;
+	int sig;
+	struct siginfo *info;
+	int result;
+};
+
+static void kill_member(struct process *p, void *arg)
+{
+	struct killing *k = arg;
+	int err;
+
+	if (p->group != k->group)
+		return;
+	err = kill_one(p, k->sig, k->info);
+	if (!err || k->result == -ESRCH)
+		k->result = err;
+}
+
+static void kill_other(struct process *p, void *arg)
+{
+	struct killing *k = arg;
+	int err;
+
+	if (p == current->process || p == p->pids->init)
+		return;
+	err = kill_one(p, k->sig, k->info);
+	if (err != -EPERM || k->result == -ESRCH)
+		k->result = err;
+}
+
+static bool group_is_small(const struct process_group *g)
+{
+	const struct list *at = g->members.next;
+
+	for (unsigned n = 0; at != &g->members; at = at->next)
+		if (++n > GROUP_SMALL)
+			return false;
+	return true;
+}
+
+/* A small group at once; a large one as it is met among all, with the lock let go now and then. */
 static int kill_group(struct process_group *g, int sig, struct siginfo *info)
 {
+	struct killing k = { g, sig, info, -ESRCH };
 	struct process *p;
-	int result = -ESRCH;
+	bool small;
 
 	spin_lock(&tree_lock);
-	list_for_each (p, &g->members, group_node) {
-		int err = kill_one(p, sig, info);
-		if (!err || result == -ESRCH)
-			result = err;
-	}
+	small = group_is_small(g);
+	if (small)
+		list_for_each (p, &g->members, group_node)
+			kill_member(p, &k);
 	spin_unlock(&tree_lock);
-	return result;
+	if (!small)
+		processes_walk(g->session->pids, kill_member, &k);
+	return k.result;
 }
 
 /* Everyone that current's container knows, but pid 1 and itself. */
 static int kill_everyone(int sig, struct siginfo *info)
 {
-	struct pid_table *table = current->process->pids;
-	struct process *p;
-	int result = -ESRCH;
+	struct killing k = { NULL, sig, info, -ESRCH };
 
-	spin_lock(&tree_lock);
-	list_for_each (p, &table->all, table_node) {
-		int err;
-		if (p == current->process || p == table->init)
-			continue;
-		err = kill_one(p, sig, info);
-		if (err != -EPERM || result == -ESRCH)
-			result = err;
-	}
-	spin_unlock(&tree_lock);
-	return result;
+	processes_walk(current->process->pids, kill_other, &k);
+	return k.result;
 }
 
 static int kill_process(u32 pid, int sig, struct siginfo *info)

@@ -10,26 +10,27 @@
 	(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_RESTART | \
 	 SA_NODEFER | SA_RESETHAND)
 
+static bool is_ignored(const struct sigaction_kernel *a, int sig)
+{
+	return a->handler == SIG_IGN || (a->handler == SIG_DFL && (SIGBIT(sig) & SIGSET_IGNORED));
+}
+
 /* What becomes of pending signals when their action is now to ignore them (POSIX.1, 2.4.3). */
 static void action_set(struct process *p, int sig, const struct sigaction_kernel *a,
 		       struct sigactions **spare)
 {
-	struct task *t;
-	bool ignored =
-		a->handler == SIG_IGN || (a->handler == SIG_DFL && (SIGBIT(sig) & SIGSET_IGNORED));
-
 	sigaction_set(p, sig, a, spare);
-	if (!ignored) {
+	if (!is_ignored(a, sig)) {
 		if (sig == SIGALRM && !(p->signals->pending.set & SIGBIT(sig)))
 			real_timer_taken(p->signals);
 		posix_timers_unignored(p, sig);
 		return;
 	}
-	sigpending_remove(p, &p->signals->pending, SIGBIT(sig));
-	list_for_each (t, &p->threads, thread_node)
-		if (t->signals)
-			sigpending_remove(p, &((struct task_signals *)t->signals)->pending,
-					  SIGBIT(sig));
+	while (!signal_discard(p, SIGBIT(sig)) && is_ignored(sigaction_of(p, sig), sig)) {
+		spin_unlock(&p->signal_lock);
+		resched_point();
+		spin_lock(&p->signal_lock);
+	}
 }
 
 s64 sys_rt_sigaction(int sig, uaddr_t new, uaddr_t old, size_t size)

@@ -12,6 +12,12 @@
 /* p, with its pid, becomes visible: child of parent (NULL: nobody's), member of g. */
 void process_link(struct process *p, struct process *parent, struct process_group *g);
 void process_unlink(struct process *p);
+/*
+ * fn for each process in t, under tree_lock. No lock is held: it is let go now and then, until all those
+ * have been shown who were there at first; those born meanwhile are shown without a pause. So when fn is
+ * a deadly signal nobody is left.
+ */
+void processes_walk(struct pid_table *t, void (*fn)(struct process *p, void *arg), void *arg);
 void process_add_thread(struct process *p, struct task *t); /* takes signal_lock */
 /* The lowest table in which p has an entry: where it was born to its parent, who finds it there. */
 struct pid_table *process_home(const struct process *p);
@@ -20,10 +26,12 @@ void process_forget_way_back(struct process *p);
 
 /* exit.c */
 /*
- * p's children that were born in `only` (NULL: all) go to who inherits orphans, or are left to the
- * kernel. Those that are reaped by this are put on `dead`, for processes_release().
+ * p's children that were born in `only` (NULL: all), at most `max`, go to who inherits orphans, or are
+ * left to the kernel. Those that are reaped by this are put on `dead`, for processes_release(). False: some
+ * are left.
  */
-void process_reparent_children(struct process *p, struct pid_table *only, struct list *dead);
+bool process_reparent_children(struct process *p, struct pid_table *only, u32 max,
+			       struct list *dead);
 /* A zombie that has been waited for, or for whom nobody will wait: out of the tree. */
 void process_reap(struct process *p);
 /* After process_reap, with no lock held: drops what it held. */

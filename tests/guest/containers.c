@@ -585,9 +585,41 @@ static void again(void)
 	gone(c);
 }
 
+/* kill(-1): all inside but pid 1 and the sender, also more than get it under one hold of a lock. */
+static void everyone(void)
+{
+	enum { N = 300 };
+	pid_t pid;
+
+	world();
+	int c = spawn();
+
+	CFORKED(pid, c)
+	{
+		pid_t killer;
+
+		for (int i = 0; i < N; i++)
+			if (OK(fork()) == 0)
+				idle();
+		FORKED(killer)
+		{
+			OK(kill(-1, SIGKILL));
+		}
+		EQ(reap(killer), 0);
+		int n = 0, status;
+		while (wait(&status) > 0)
+			n += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+		EQ(n, N);
+		ERR(kill(-1, SIGKILL), ESRCH);
+	}
+	EQ(reap(pid), 0);
+	gone(c);
+}
+
 static const struct tap_case cases[] = {
-	T(life),  T(again),	T(specifications), T(permission), T(first_process), T(files),
-	T(names), T(processes), T(sockets),	   T(stopping),	  T(many_at_once),  T(thousand),
+	T(life),	 T(again),    T(specifications), T(permission), T(first_process),
+	T(files),	 T(names),    T(processes),	 T(sockets),	T(stopping),
+	T(many_at_once), T(everyone), T(thousand),
 };
 
 int main(int argc, char **argv)

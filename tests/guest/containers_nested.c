@@ -228,7 +228,8 @@ static void mounted_from_outside(void)
 }
 
 static const struct tap_case cases[] = {
-	T(mounted_from_outside), T(nested), T(nested_stop), T(nested_exit), T(start_again), T(depth),
+	T(mounted_from_outside), T(nested),	 T(nested_stop),
+	T(nested_exit),		 T(start_again), T(depth),
 };
 
 int main(int argc, char **argv)

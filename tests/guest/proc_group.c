@@ -10,6 +10,54 @@ static void idle(void)
 		pause();
 }
 
+/* More members than get a signal under one hold of the lock: each gets it once. */
+static void large_group(void)
+{
+	enum { N = 400 };
+	pid_t leader, pid[N];
+	sigset_t both;
+
+	sigemptyset(&both);
+	sigaddset(&both, SIGUSR1);
+	sigaddset(&both, SIGUSR2);
+	FORKED(leader)
+	{
+		sigprocmask(SIG_BLOCK, &both, NULL);
+		setpgid(0, 0);
+		idle();
+	}
+	setpgid(leader, leader);
+	for (int i = 0; i < N; i++) {
+		FORKED(pid[i])
+		{
+			int sig;
+
+			sigprocmask(SIG_BLOCK, &both, NULL);
+			setpgid(0, leader);
+			__atomic_fetch_add(&WORD(0), 1, __ATOMIC_SEQ_CST);
+			for (int k = 0; k < 2; k++) {
+				sigwait(&both, &sig);
+				__atomic_fetch_add(&WORD(1 + (sig == SIGUSR2)), 1,
+						   __ATOMIC_SEQ_CST);
+			}
+			sigpending(&both);
+			_exit(sigismember(&both, SIGUSR1) || sigismember(&both, SIGUSR2));
+		}
+	}
+	AWAIT(WORD(0) == N);
+	OK(kill(-leader, 0));
+	OK(kill(-leader, SIGUSR1));
+	AWAIT(WORD(1) == N);
+	OK(kill(-leader, SIGUSR2));
+	for (int i = 0; i < N; i++)
+		EQ(reap(pid[i]), 0);
+	EQ(WORD(1), N);
+	EQ(WORD(2), N);
+	OK(kill(-leader, SIGKILL));
+	EQ(reap(leader), 128 + SIGKILL);
+	ERR(kill(-leader, SIGKILL), ESRCH);
+}
+
 static void sessions(void)
 {
 	pid_t pid;
@@ -252,13 +300,8 @@ static void without_leader(void)
 }
 
 static const struct tap_case cases[] = {
-	T(sessions),
-	T(setting_groups),
-	T(kill_forms),
-	T(permissions),
-	T(orphaned_group),
-	T(without_leader),
-	T(stops_in_an_orphaned_group),
+	T(sessions),	T(setting_groups), T(large_group),    T(kill_forms),
+	T(permissions), T(orphaned_group), T(without_leader), T(stops_in_an_orphaned_group),
 };
 
 int main(int argc, char **argv)

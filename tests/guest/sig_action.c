@@ -4,6 +4,7 @@
  * waiting for signals, and the state of the FPU across them.
  */
 #include "tap.h"
+#include <sched.h>
 #include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -230,6 +231,45 @@ static void queueing(void)
 	 */
 	EQ(order[0], SIGUSR2);
 	EQ(order[1], SIGUSR1);
+}
+
+/* Thousands of two signals in turn: those of one are dropped at once, those of the other stay in order. */
+static void queue_of_many(void)
+{
+	enum { N = 2000 };
+	struct sigevent e = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 1 };
+	struct itimerspec soon = { { 0, 0 }, { 0, 1 } };
+	struct timespec now = { 0, 0 };
+	sigset_t set = set_of(SIGRTMIN, SIGRTMIN + 1), pending;
+	union sigval v;
+	siginfo_t si;
+	timer_t t;
+
+	block(SIGRTMIN, SIGRTMIN + 1);
+	OK(timer_create(CLOCK_MONOTONIC, &e, &t));
+	OK(timer_settime(t, 0, &soon, NULL));
+	do { /* the timer's is the oldest */
+		sched_yield();
+		sigpending(&pending);
+	} while (!sigismember(&pending, SIGRTMIN + 1));
+	for (int i = 0; i < N; i++) {
+		v.sival_int = i;
+		OK(sigqueue(getpid(), SIGRTMIN, v));
+		OK(sigqueue(getpid(), SIGRTMIN + 1, v));
+	}
+	signal(SIGRTMIN, SIG_IGN);
+	sigpending(&pending);
+	CHECK(!sigismember(&pending, SIGRTMIN) && sigismember(&pending, SIGRTMIN + 1));
+	OK(timer_delete(t));
+	for (int i = 0; i < N; i++) {
+		int sig = sigtimedwait(&set, &si, &now);
+		if (i == 0 && sig == SIGRTMIN + 1 &&
+		    si.si_code == SI_TIMER) /* kept by newer Linux */
+			sig = sigtimedwait(&set, &si, &now);
+		EQ(sig, SIGRTMIN + 1);
+		EQ(si.si_value.sival_int, i);
+	}
+	ERR(sigtimedwait(&set, &si, &now), EAGAIN);
 }
 
 static void queue_calls(void)
@@ -623,13 +663,21 @@ static void context_is_taken_back(void)
 }
 
 static const struct tap_case cases[] = {
-	T(actions),	   T(flags),
-	T(masks),	   T(ignoring_drops_pending),
-	T(queueing),	   T(queue_calls),
-	T(child_signals),  T(sender_information),
-	T(waiting_calls),  T(alternate_stack),
-	T(stack_overflow), T(stop_and_continue),
-	T(fpu_state),	   T(context_is_taken_back),
+	T(actions),
+	T(flags),
+	T(masks),
+	T(ignoring_drops_pending),
+	T(queueing),
+	T(queue_calls),
+	T(queue_of_many),
+	T(child_signals),
+	T(sender_information),
+	T(waiting_calls),
+	T(alternate_stack),
+	T(stack_overflow),
+	T(stop_and_continue),
+	T(fpu_state),
+	T(context_is_taken_back),
 };
 
 int main(int argc, char **argv)
