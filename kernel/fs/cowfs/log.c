@@ -87,6 +87,7 @@ static void take_extent(struct log_write *w, struct cow_buf *b, u64 index)
 	w->buf[w->count] = b;
 	w->pages[w->count] = b->page;
 	w->data[w->count] = b->data;
+	cow_resched(); /* a sum was made */
 }
 
 static bool gather(struct log_write *w, const struct cow_ptr *p, u32 level, u64 index);
@@ -109,6 +110,7 @@ static bool gather_below(struct log_write *w, struct cow_buf *b, u32 level, u64 
 		good = gather(w, &map->ptr[n], level - 1, index << COW_FANOUT_SHIFT | n);
 	if (good && w->record)
 		cow_buf_clear(b, COW_BUF_NEWS);
+	cow_resched();
 	return good;
 }
 
