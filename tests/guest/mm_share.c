@@ -347,7 +347,7 @@ static void *remap_over(void *m)
 	return NULL;
 }
 
-enum { CUT_PAGES = 32, CUT_ROUNDS = 150 };
+enum { CUT_PAGES = 32, CUT_ROUNDS = 60 };
 
 static void *split_and_join(void *m)
 {
